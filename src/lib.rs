@@ -1,0 +1,3 @@
+//! papertape: a local exchange off the ticker tape. Paper trading and testnets for bots, backtests and CI.
+
+pub mod market;

@@ -1,0 +1,224 @@
+//! What a source says: events, in groups of one exchange message each.
+
+use serde::{Deserialize, Serialize};
+
+use super::{InstrumentId, Price, Qty, Side, Timestamp};
+
+/// One thing the tape says about one instrument.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MarketEvent {
+    /// The new absolute size of one price level; zero takes it away.
+    Level {
+        /// The side of the book.
+        side: Side,
+        /// The level.
+        price: Price,
+        /// All that is shown there now.
+        qty: Qty,
+    },
+    /// A public trade.
+    Trade(Print),
+    /// The book can no longer be believed (gap, bad checksum, disconnect) until the next snapshot.
+    Distrust,
+    /// The venue halted or resumed trading.
+    Trading(bool),
+}
+
+/// A public trade: one execution as the venue printed it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Print {
+    /// The side that took, where the venue says so.
+    pub aggressor: Option<Side>,
+    /// Where in its group's id text its id stands.
+    pub id: IdSpan,
+    /// The price.
+    pub price: Price,
+    /// The size.
+    pub qty: Qty,
+}
+
+/// A trade id, as a place in the id text of its group; empty where the venue sends none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct IdSpan {
+    /// First byte.
+    pub start: u32,
+    /// Bytes.
+    pub len: u16,
+}
+
+impl IdSpan {
+    /// The id inside `text`; empty where it points outside.
+    pub fn of(self, text: &[u8]) -> &[u8] {
+        let start = self.start as usize;
+        text.get(start..start + usize::from(self.len)).unwrap_or_default()
+    }
+}
+
+/// How the levels of a group relate to the book before it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GroupKind {
+    /// Changes of single levels, and prints.
+    #[default]
+    Update,
+    /// The whole book anew: what is not named is gone. Ends distrust.
+    Snapshot,
+    /// More levels of the snapshot before it.
+    SnapshotRest,
+}
+
+/// All that one exchange message said of one instrument. It is applied whole before anyone looks.
+#[derive(Clone, Copy, Debug)]
+pub struct Group<'a> {
+    /// Whose it is.
+    pub instrument: InstrumentId,
+    /// How its levels relate to the book before it.
+    pub kind: GroupKind,
+    /// When the exchange says that it happened; equal to `receive_time` where it does not say.
+    pub exchange_time: Timestamp,
+    /// When the recorder (or we) had it.
+    pub receive_time: Timestamp,
+    /// What it says, in the message's order.
+    pub events: &'a [MarketEvent],
+    /// The text that [`IdSpan`]s point into.
+    pub ids: &'a [u8],
+}
+
+impl PartialEq for Group<'_> {
+    /// *Identical events*: everything but where the id text happens to stand.
+    fn eq(&self, other: &Self) -> bool {
+        let same = |a: &MarketEvent, b: &MarketEvent| match (a, b) {
+            (MarketEvent::Trade(a), MarketEvent::Trade(b)) => {
+                (a.aggressor, a.price, a.qty) == (b.aggressor, b.price, b.qty)
+                    && a.id.of(self.ids) == b.id.of(other.ids)
+            }
+            _ => a == b,
+        };
+        self.instrument == other.instrument
+            && self.kind == other.kind
+            && self.exchange_time == other.exchange_time
+            && self.receive_time == other.receive_time
+            && self.events.len() == other.events.len()
+            && self.events.iter().zip(other.events).all(|(a, b)| same(a, b))
+    }
+}
+
+/// Decoded groups one after another in memory: what decoders write to, and a tape that fits.
+#[derive(Clone, Debug, Default)]
+pub struct EventLog {
+    groups: Vec<Header>,
+    events: Vec<MarketEvent>,
+    ids: Vec<u8>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Header {
+    instrument: InstrumentId,
+    kind: GroupKind,
+    exchange_time: Timestamp,
+    receive_time: Timestamp,
+    events_end: usize,
+    ids_end: usize,
+}
+
+impl EventLog {
+    /// Forgets all groups and keeps the room they took.
+    pub fn clear(&mut self) {
+        self.groups.clear();
+        self.events.clear();
+        self.ids.clear();
+    }
+
+    /// How many groups are closed.
+    pub fn len(&self) -> usize {
+        self.groups.len()
+    }
+
+    /// Whether no group is closed.
+    pub fn is_empty(&self) -> bool {
+        self.groups.is_empty()
+    }
+
+    /// Adds an event to the group that is being written.
+    pub fn push(&mut self, event: MarketEvent) {
+        self.events.push(event);
+    }
+
+    /// Adds a print with its id to the group that is being written.
+    pub fn push_trade(&mut self, aggressor: Option<Side>, price: Price, qty: Qty, id: &[u8]) {
+        let from = self.groups.last().map_or(0, |header| header.ids_end);
+        let id = match (u32::try_from(self.ids.len() - from), u16::try_from(id.len())) {
+            (Ok(start), Ok(len)) => {
+                self.ids.extend_from_slice(id);
+                IdSpan { start, len }
+            }
+            // An id of 64 KiB is no id.
+            _ => IdSpan::default(),
+        };
+        self.events.push(MarketEvent::Trade(Print { aggressor, id, price, qty }));
+    }
+
+    /// How many events the group that is being written has so far.
+    pub fn pending(&self) -> usize {
+        self.events.len() - self.groups.last().map_or(0, |header| header.events_end)
+    }
+
+    /// Forgets the events of the group that is being written.
+    pub fn discard(&mut self) {
+        let (events, ids) = self.groups.last().map_or((0, 0), |h| (h.events_end, h.ids_end));
+        self.events.truncate(events);
+        self.ids.truncate(ids);
+    }
+
+    /// Closes the group that is being written.
+    pub fn close(
+        &mut self,
+        instrument: InstrumentId,
+        kind: GroupKind,
+        exchange_time: Timestamp,
+        receive_time: Timestamp,
+    ) {
+        let (events_end, ids_end) = (self.events.len(), self.ids.len());
+        self.groups.push(Header { instrument, kind, exchange_time, receive_time, events_end, ids_end });
+    }
+
+    /// Copies a whole group to the end. Nothing may be pending.
+    pub fn push_group(&mut self, group: &Group<'_>) {
+        self.events.extend_from_slice(group.events);
+        self.ids.extend_from_slice(group.ids);
+        self.close(group.instrument, group.kind, group.exchange_time, group.receive_time);
+    }
+
+    /// The group at `index`.
+    pub fn get(&self, index: usize) -> Option<Group<'_>> {
+        let header = self.groups.get(index)?;
+        let (events, ids) = match index.checked_sub(1).map(|before| &self.groups[before]) {
+            Some(before) => (before.events_end, before.ids_end),
+            None => (0, 0),
+        };
+        Some(Group {
+            instrument: header.instrument,
+            kind: header.kind,
+            exchange_time: header.exchange_time,
+            receive_time: header.receive_time,
+            events: &self.events[events..header.events_end],
+            ids: &self.ids[ids..header.ids_end],
+        })
+    }
+
+    /// All groups in order.
+    pub fn iter(&self) -> impl Iterator<Item = Group<'_>> {
+        let mut from = (0, 0);
+        self.groups.iter().map(move |header| {
+            let (events, ids) = std::mem::replace(&mut from, (header.events_end, header.ids_end));
+            Group {
+                instrument: header.instrument,
+                kind: header.kind,
+                exchange_time: header.exchange_time,
+                receive_time: header.receive_time,
+                events: &self.events[events..header.events_end],
+                ids: &self.ids[ids..header.ids_end],
+            }
+        })
+    }
+}
