@@ -1,3 +1,4 @@
 //! papertape: a local exchange off the ticker tape. Paper trading and testnets for bots, backtests and CI.
 
 pub mod market;
+pub mod order;

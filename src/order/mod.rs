@@ -1,0 +1,380 @@
+//! The words of trading: what an order asks, what became of it, and why.
+//!
+//! Never here: what makes an order fill (that is `sim`), a venue's spelling (that is its own folder).
+//! Start at [`NewOrder`] and [`OrderStatus`].
+
+mod reason;
+
+pub use reason::{CancelReason, RejectReason};
+
+use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
+
+use crate::market::{InstrumentId, Price, Qty, Side, Timestamp};
+
+/// An amount of one asset in its smallest unit, as the ledger counts it. In JSON it is a string: 128 bits do not
+/// survive every reader's numbers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Money(pub i128);
+
+impl Serialize for Money {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Money {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        text.parse().map(Self).map_err(serde::de::Error::custom)
+    }
+}
+
+impl Money {
+    /// Nothing.
+    pub const ZERO: Self = Self(0);
+
+    /// Whether it is exactly nothing.
+    pub const fn is_zero(self) -> bool {
+        self.0 == 0
+    }
+}
+
+impl std::ops::Add for Money {
+    type Output = Self;
+    fn add(self, other: Self) -> Self {
+        Self(self.0 + other.0)
+    }
+}
+
+impl std::ops::Sub for Money {
+    type Output = Self;
+    fn sub(self, other: Self) -> Self {
+        Self(self.0 - other.0)
+    }
+}
+
+impl std::ops::Neg for Money {
+    type Output = Self;
+    fn neg(self) -> Self {
+        Self(-self.0)
+    }
+}
+
+impl std::ops::AddAssign for Money {
+    fn add_assign(&mut self, other: Self) {
+        self.0 += other.0;
+    }
+}
+
+impl std::ops::SubAssign for Money {
+    fn sub_assign(&mut self, other: Self) {
+        self.0 -= other.0;
+    }
+}
+
+impl std::iter::Sum for Money {
+    fn sum<I: Iterator<Item = Self>>(all: I) -> Self {
+        all.fold(Self::ZERO, |sum, money| sum + money)
+    }
+}
+
+macro_rules! id {
+    ($(#[$doc:meta])* $name:ident($inner:ty)) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(pub $inner);
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+    };
+}
+
+id!(
+    /// The exchange's number of an order: 1, 2, 3 … in the order of arrival.
+    OrderId(u64)
+);
+id!(
+    /// The number of a paper account; all its keys and sessions share it.
+    AccountId(u32)
+);
+id!(
+    /// The number of a connection: its requests arrive, and its answers come back, in order.
+    SessionId(u32)
+);
+id!(
+    /// The number of a fill: 1, 2, 3 … over all accounts. A trade between two paper orders is two fills.
+    FillId(u64)
+);
+
+/// The id that a client gave its order.
+pub type ClientOrderId = SmolStr;
+
+/// How an order meets the book.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OrderKind {
+    /// Takes what crosses its price; the rest joins the book.
+    Limit,
+    /// Joins the book or is refused: it never takes.
+    LimitMaker,
+    /// Takes at any price; never joins.
+    Market,
+}
+
+/// How long an order lives.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TimeInForce {
+    /// Until it is filled or cancelled.
+    #[default]
+    Gtc,
+    /// It takes what is there at arrival; the rest is cancelled.
+    Ioc,
+    /// It takes all at arrival, or nothing.
+    Fok,
+    /// Until a time.
+    Gtd(Timestamp),
+}
+
+/// How much an order asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OrderSize {
+    /// So much, in the instrument's quantity unit.
+    Qty(Qty),
+    /// A market buy that spends so much quote (in the quote asset's smallest unit), fee not included.
+    Quote(Money),
+}
+
+/// Which price wakes a waiting order.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TriggerBy {
+    /// The last public print.
+    #[default]
+    Last,
+    /// The mark price.
+    Mark,
+    /// The index price.
+    Index,
+}
+
+/// From which side a waiting order's price must be reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TriggerKind {
+    /// The market moves against us: a buy wakes at or above, a sell at or below.
+    Stop,
+    /// The market moves for us: a buy wakes at or below, a sell at or above.
+    TakeProfit,
+}
+
+/// What makes a waiting order become a live one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Trigger {
+    /// From which side.
+    pub kind: TriggerKind,
+    /// The price to reach.
+    pub price: Price,
+    /// Which price must reach it.
+    pub by: TriggerBy,
+}
+
+impl Trigger {
+    /// Whether `price` wakes an order of `side`.
+    pub fn is_met(self, side: Side, price: Price) -> bool {
+        let rising = (side == Side::Buy) == (self.kind == TriggerKind::Stop);
+        if rising { price >= self.price } else { price <= self.price }
+    }
+}
+
+/// What happens where an account would trade with itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SelfTrade {
+    /// It trades, and pays both fees.
+    #[default]
+    None,
+    /// The rest of the arriving order is cancelled.
+    CancelTaker,
+    /// The resting order is cancelled; the arriving one goes on.
+    CancelMaker,
+    /// Both are cancelled.
+    CancelBoth,
+}
+
+/// What a client asks the exchange to do for it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewOrder {
+    /// What to trade.
+    pub instrument: InstrumentId,
+    /// The client's own id.
+    pub client_id: Option<ClientOrderId>,
+    /// Buy or sell.
+    pub side: Side,
+    /// How it meets the book.
+    pub kind: OrderKind,
+    /// How much.
+    pub size: OrderSize,
+    /// Its limit; `None` for market orders.
+    pub price: Option<Price>,
+    /// How long it lives.
+    pub tif: TimeInForce,
+    /// What it waits for before it becomes live.
+    pub trigger: Option<Trigger>,
+    /// What happens where it meets its own account; `None`: the venue's default.
+    pub self_trade: Option<SelfTrade>,
+}
+
+impl NewOrder {
+    /// A good-till-cancelled limit order.
+    pub fn limit(instrument: InstrumentId, side: Side, qty: Qty, price: Price) -> Self {
+        Self {
+            instrument,
+            client_id: None,
+            side,
+            kind: OrderKind::Limit,
+            size: OrderSize::Qty(qty),
+            price: Some(price),
+            tif: TimeInForce::Gtc,
+            trigger: None,
+            self_trade: None,
+        }
+    }
+
+    /// A market order.
+    pub fn market(instrument: InstrumentId, side: Side, qty: Qty) -> Self {
+        let limit = Self::limit(instrument, side, qty, Price::from_units(0));
+        Self { kind: OrderKind::Market, price: None, tif: TimeInForce::Ioc, ..limit }
+    }
+}
+
+/// How an order is named by its owner.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OrderRef {
+    /// By the exchange's number.
+    Id(OrderId),
+    /// By the client's own id, among the account's live orders.
+    Client(ClientOrderId),
+}
+
+/// Where an order is in its life, as its exchange sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OrderStatus {
+    /// It waits for its trigger.
+    Waiting,
+    /// It is live and nothing has filled.
+    Open,
+    /// It is live and part of it has filled.
+    PartiallyFilled,
+    /// All of it has filled.
+    Filled,
+    /// It was ended before all of it filled.
+    Cancelled,
+    /// It never was.
+    Rejected,
+}
+
+impl OrderStatus {
+    /// Whether nothing more will happen to it.
+    pub const fn is_done(self) -> bool {
+        matches!(self, Self::Filled | Self::Cancelled | Self::Rejected)
+    }
+
+    /// Its name in files.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Open => "open",
+            Self::PartiallyFilled => "partially_filled",
+            Self::Filled => "filled",
+            Self::Cancelled => "cancelled",
+            Self::Rejected => "rejected",
+        }
+    }
+}
+
+/// Who was there first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Liquidity {
+    /// The order rested.
+    Maker,
+    /// The order came.
+    Taker,
+}
+
+impl Liquidity {
+    /// `maker` or `taker`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Maker => "maker",
+            Self::Taker => "taker",
+        }
+    }
+}
+
+/// The rule of `docs/fills.md` that made a fill.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FillRule {
+    /// A print went through the order's price.
+    PrintThrough,
+    /// A print at the order's price reached it in the queue.
+    PrintAtPrice,
+    /// The tape's book crossed the order's price.
+    CrossingBook,
+    /// The order took liquidity on arrival.
+    Taking,
+    /// Another paper order took it.
+    PaperTaker,
+}
+
+impl FillRule {
+    /// Its name in files.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::PrintThrough => "print_through",
+            Self::PrintAtPrice => "print_at_price",
+            Self::CrossingBook => "crossing_book",
+            Self::Taking => "taking",
+            Self::PaperTaker => "paper_taker",
+        }
+    }
+}
+
+/// What on the tape bears a fill out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Evidence {
+    /// A public trade.
+    Print,
+    /// A shown opposite level at or through the order's price.
+    Cross,
+    /// Shown liquidity that the order took.
+    Book,
+    /// Another paper order.
+    Paper,
+    /// A source too thin for more (candles, prints without a book).
+    Thin,
+}
+
+impl Evidence {
+    /// Its name in files.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Print => "print",
+            Self::Cross => "cross",
+            Self::Book => "book",
+            Self::Paper => "paper",
+            Self::Thin => "thin",
+        }
+    }
+}
