@@ -1,0 +1,189 @@
+//! Balances, holds, and the double-entry ledger that every change goes through.
+
+use serde::{Deserialize, Serialize};
+
+use super::Volume;
+use crate::market::{Asset, InstrumentId, Timestamp};
+use crate::order::{AccountId, FillId, Money, OrderId};
+use crate::sim::{Balance, Cause, LedgerEntry, Owner, Update, UpdateBody};
+
+/// One row to be: whose balance changes by how much, and its hold.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Posting {
+    pub(crate) owner: Owner,
+    pub(crate) asset: u16,
+    pub(crate) amount: Money,
+    pub(crate) hold: Money,
+    pub(crate) cause: Cause,
+}
+
+impl Posting {
+    pub(crate) fn new(owner: Owner, asset: u16, amount: Money, cause: Cause) -> Self {
+        Self { owner, asset, amount, hold: Money::ZERO, cause }
+    }
+}
+
+/// What a transaction is about.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct About {
+    pub(crate) order: OrderId,
+    pub(crate) fill: FillId,
+    pub(crate) instrument: Option<InstrumentId>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Account {
+    balances: Vec<Balance>,
+    volume: Volume,
+}
+
+/// All accounts, the system's included.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Accounts {
+    assets: Vec<Asset>,
+    scales: Vec<u8>,
+    /// By account number; `None`: never opened.
+    accounts: Vec<Option<Account>>,
+    /// By system account and asset.
+    system: [Vec<Money>; 5],
+    entries: u64,
+    transactions: u64,
+}
+
+fn system_index(owner: Owner) -> usize {
+    match owner {
+        Owner::Account(_) | Owner::Market => 0,
+        Owner::Fees => 1,
+        Owner::Funding => 2,
+        Owner::Insurance => 3,
+        Owner::Deposits => 4,
+    }
+}
+
+impl Accounts {
+    pub(crate) fn new(assets: Vec<(Asset, u8)>) -> Self {
+        let count = assets.len();
+        let (assets, scales) = assets.into_iter().unzip();
+        let system = std::array::from_fn(|_| vec![Money::ZERO; count]);
+        Self { assets, scales, accounts: Vec::new(), system, entries: 0, transactions: 0 }
+    }
+
+    pub(crate) fn assets(&self) -> &[Asset] {
+        &self.assets
+    }
+
+    pub(crate) fn scale(&self, asset: u16) -> u8 {
+        self.scales.get(usize::from(asset)).copied().unwrap_or(0)
+    }
+
+    pub(crate) fn open(&mut self, account: AccountId) {
+        let at = account.0 as usize;
+        if at >= self.accounts.len() {
+            self.accounts.resize(at + 1, None);
+        }
+        let balances = vec![Balance::default(); self.assets.len()];
+        self.accounts[at].get_or_insert(Account { balances, volume: Volume::default() });
+    }
+
+    fn account(&self, account: AccountId) -> Option<&Account> {
+        self.accounts.get(account.0 as usize)?.as_ref()
+    }
+
+    pub(crate) fn is_open(&self, account: AccountId) -> bool {
+        self.account(account).is_some()
+    }
+
+    /// Numbers of the accounts that are open, ascending.
+    pub(crate) fn ids(&self) -> impl Iterator<Item = AccountId> + '_ {
+        let open = self.accounts.iter().enumerate().filter(|(_, account)| account.is_some());
+        open.map(|(at, _)| AccountId(at as u32))
+    }
+
+    pub(crate) fn balance(&self, account: AccountId, asset: u16) -> Balance {
+        let balances = self.account(account).map(|account| &account.balances);
+        balances.and_then(|all| all.get(usize::from(asset))).copied().unwrap_or_default()
+    }
+
+    pub(crate) fn system(&self, owner: Owner, asset: u16) -> Money {
+        self.system[system_index(owner)].get(usize::from(asset)).copied().unwrap_or_default()
+    }
+
+    pub(crate) fn volume(&self, account: AccountId, now: Timestamp) -> Money {
+        self.account(account).map_or(Money::ZERO, |account| account.volume.at(now))
+    }
+
+    pub(crate) fn traded(&mut self, account: AccountId, now: Timestamp, quote: Money) {
+        if let Some(Some(account)) = self.accounts.get_mut(account.0 as usize) {
+            account.volume.add(now, quote);
+        }
+    }
+
+    pub(crate) fn transactions(&self) -> u64 {
+        self.transactions
+    }
+
+    /// Begins a transaction; the postings that follow belong to it.
+    #[inline]
+    pub(crate) fn begin(&mut self) {
+        self.transactions += 1;
+    }
+
+    /// Books one row of the transaction that was begun.
+    #[inline]
+    pub(crate) fn post(&mut self, at: Timestamp, posting: Posting, about: About, updates: &mut Vec<Update>) {
+        let asset = usize::from(posting.asset);
+        let after = match posting.owner {
+            Owner::Account(account) => {
+                let Some(Some(account)) = self.accounts.get_mut(account.0 as usize) else { return };
+                let balance = &mut account.balances[asset];
+                balance.total += posting.amount;
+                balance.held += posting.hold;
+                debug_assert!(
+                    balance.held.0 >= 0 && balance.held <= balance.total,
+                    "{posting:?}: {balance:?}"
+                );
+                *balance
+            }
+            system => {
+                let total = &mut self.system[system_index(system)][asset];
+                *total += posting.amount;
+                Balance { total: *total, held: Money::ZERO }
+            }
+        };
+        self.entries += 1;
+        let entry = LedgerEntry {
+            entry: self.entries,
+            transaction: self.transactions,
+            owner: posting.owner,
+            asset: posting.asset,
+            amount: posting.amount,
+            balance_after: after.total,
+            hold_amount: posting.hold,
+            hold_after: after.held,
+            cause: posting.cause,
+            order: about.order,
+            fill: about.fill,
+            instrument: about.instrument,
+        };
+        updates.push(Update { at, deliver_at: at, body: UpdateBody::Ledger(entry) });
+    }
+
+    /// Changes the hold of an account for an order, as a transaction of its own; nothing where nothing changes.
+    pub(crate) fn hold(
+        &mut self,
+        at: Timestamp,
+        account: AccountId,
+        asset: u16,
+        by: Money,
+        about: About,
+        updates: &mut Vec<Update>,
+    ) {
+        if by.is_zero() {
+            return;
+        }
+        let cause = if by.0 > 0 { Cause::Hold } else { Cause::Release };
+        self.begin();
+        let posting = Posting { owner: Owner::Account(account), asset, amount: Money::ZERO, hold: by, cause };
+        self.post(at, posting, about, updates);
+    }
+}

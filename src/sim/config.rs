@@ -1,0 +1,324 @@
+//! How a simulated exchange is set up: instruments, assets, fees, queue model, latency. All of it is plain data.
+
+use std::time::Duration;
+
+use rust_decimal::Decimal;
+use serde::{Deserialize, Serialize};
+
+use crate::market::{Asset, FeedDepth, Instrument};
+use crate::order::SelfTrade;
+
+/// Everything a simulated exchange is made from. The same configuration, seed and inputs give the same updates.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SimConfig {
+    /// What is traded; an [`InstrumentId`](crate::market::InstrumentId) is an index into it.
+    pub markets: Vec<MarketConfig>,
+    /// Seed of everything random.
+    pub seed: u64,
+    /// How a place in the queue moves when a level shrinks without a print.
+    pub queue: QueueModel,
+    /// When what paper orders took of a level comes back.
+    pub refill: Refill,
+    /// How long requests and answers travel.
+    pub latency: LatencyModel,
+    /// What bots see.
+    pub public_market: PublicMarket,
+    /// What becomes of a book that is crossed after a message.
+    pub crossed: CrossedBook,
+    /// For how long a print and the shrink of its level look for each other.
+    pub pairing: Duration,
+    /// What the venue does where venues differ.
+    pub venue: VenueRules,
+}
+
+impl SimConfig {
+    /// The `realistic` profile over these markets: queue `probabilistic` with n = 2, 10 ms each way, refill `new`.
+    pub fn realistic(markets: Vec<MarketConfig>, seed: u64) -> Self {
+        Self {
+            markets,
+            seed,
+            queue: QueueModel::Probabilistic(Law::Power(2)),
+            refill: Refill::New,
+            latency: LatencyModel::Constant {
+                entry: Duration::from_millis(10),
+                response: Duration::from_millis(10),
+            },
+            public_market: PublicMarket::Simulated,
+            crossed: CrossedBook::Repair,
+            pairing: Duration::from_secs(1),
+            venue: VenueRules::default(),
+        }
+    }
+}
+
+/// One instrument with its fees and its feed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MarketConfig {
+    /// What is traded.
+    pub instrument: Instrument,
+    /// What trading it costs.
+    pub fees: FeeSchedule,
+    /// How much of its book the feed shows.
+    pub depth: FeedDepth,
+    /// Whether it takes orders; dated futures are only looked at.
+    pub tradable: bool,
+}
+
+/// What the venue does where venues differ.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VenueRules {
+    /// What a post-only order that would match gets.
+    pub post_only: PostOnlyAnswer,
+    /// What an account meets where its orders would trade with each other.
+    pub self_trade: SelfTrade,
+    /// Among which orders a client id must be unique.
+    pub client_ids: ClientIdScope,
+    /// Whether an amend to no more than what has filled is refused; else it cancels the order.
+    pub refuse_amend_below_filled: bool,
+    /// Whether an amend gives the order a new number (cancel and replace).
+    pub amend_gives_new_id: bool,
+    /// The most live orders an account may have in one instrument.
+    pub max_open_orders: Option<u32>,
+}
+
+impl Default for VenueRules {
+    fn default() -> Self {
+        Self {
+            post_only: PostOnlyAnswer::Cancel,
+            self_trade: SelfTrade::None,
+            client_ids: ClientIdScope::Open,
+            refuse_amend_below_filled: false,
+            amend_gives_new_id: false,
+            max_open_orders: None,
+        }
+    }
+}
+
+/// What a post-only order that would match gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PostOnlyAnswer {
+    /// It is accepted, gets a number, and is cancelled at once.
+    Cancel,
+    /// It is refused.
+    Reject,
+}
+
+/// Among which orders of an account a client id must be unique.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ClientIdScope {
+    /// Among its live orders.
+    Open,
+    /// Among the orders of the UTC day.
+    Day,
+}
+
+/// How a place in the queue moves when its level shrinks without a print. Rule 5 has the formulas.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum QueueModel {
+    /// Nobody is ever ahead.
+    Front,
+    /// Cancellations are behind us, as far as the level leaves room.
+    Conservative,
+    /// Cancellations fall ahead or behind by the law (Rigtorp 2013; hftbacktest's order-fill notes).
+    Probabilistic(Law),
+    /// The true place, from an order-by-order source.
+    Exact,
+}
+
+/// f of the probabilistic model: P(behind) = f(back) / (f(back) + f(front)).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Law {
+    /// f(x) = xⁿ, n from 1 to 8.
+    Power(u8),
+    /// f(x) = ln(1 + x), x in the instrument's quantity unit.
+    Log,
+}
+
+/// When what paper orders took of a level comes back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Refill {
+    /// Only what the level grows by is fresh.
+    New,
+    /// Each restatement of the level refills it.
+    Any,
+    /// So long after the taking.
+    After(Duration),
+}
+
+/// What bots see as the public market.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PublicMarket {
+    /// The tape less what paper orders took, plus resting paper orders and their prints.
+    Simulated,
+    /// The raw tape.
+    Tape,
+}
+
+/// What becomes of a book that is crossed after a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CrossedBook {
+    /// A file cannot be asked again: the side that the message did not touch loses its crossing levels.
+    Repair,
+    /// A live feed can: the book is not believed until the next snapshot.
+    Distrust,
+}
+
+/// How long requests and answers travel.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LatencyModel {
+    /// Not at all.
+    None,
+    /// Always as long.
+    Constant {
+        /// From the client to the exchange.
+        entry: Duration,
+        /// And back.
+        response: Duration,
+    },
+    /// Log-normal, each way: exp(ln(median) + sigma × normal).
+    LogNormal {
+        /// The median, each way.
+        median: Duration,
+        /// Sigma of the logarithm.
+        sigma: ordered_float::OrderedFloat<f64>,
+    },
+    /// As once observed: interpolated between observations by the time of sending.
+    Measured(Vec<LatencySample>),
+}
+
+/// One observation of a request's journey.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LatencySample {
+    /// When it was sent.
+    pub sent: crate::market::Timestamp,
+    /// How long to the exchange.
+    pub entry: Duration,
+    /// How long back.
+    pub response: Duration,
+}
+
+/// A fraction in units of 10^-9: 0.0025 is `Rate(2_500_000)`. Negative: a rebate.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Rate(pub i64);
+
+impl Rate {
+    /// Decimals of a rate.
+    pub const SCALE: u8 = 9;
+
+    /// The rate of a decimal fraction; `None` where it has more than nine decimals.
+    pub fn from_decimal(fraction: Decimal) -> Option<Self> {
+        crate::market::decimal::units_of(fraction, Self::SCALE).and_then(|v| i64::try_from(v).ok()).map(Self)
+    }
+
+    /// The rate as a decimal fraction.
+    pub fn to_decimal(self) -> Decimal {
+        Decimal::new(self.0, u32::from(Self::SCALE)).normalize()
+    }
+}
+
+/// Which side of the trade a buyer's fee comes from. Sellers always pay from what they get.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BuyFee {
+    /// On top, in quote.
+    #[default]
+    AddedToCost,
+    /// Out of the base that is bought.
+    DeductedFromReturns,
+}
+
+/// What trading one instrument costs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FeeSchedule {
+    /// The maker's rate.
+    pub maker: Rate,
+    /// The taker's rate.
+    pub taker: Rate,
+    /// Where a buyer's fee comes from.
+    pub buy_fee: BuyFee,
+    /// Rates by 30-day quote volume, ascending; the last one reached holds. Empty: always `maker` and `taker`.
+    pub tiers: Vec<FeeTier>,
+    /// An asset that fees may be paid in, with a discount.
+    pub token: Option<FeeToken>,
+    /// Fixed amounts for each fill.
+    pub flat: Vec<FlatFee>,
+    /// Decimals a fee is rounded to (at most the asset's own).
+    pub decimals: u8,
+    /// How it is rounded.
+    pub rounding: FeeRounding,
+    /// Where the rates come from, for `fees` and reports.
+    pub source: smol_str::SmolStr,
+}
+
+impl FeeSchedule {
+    /// Plain maker and taker rates, added to cost, rounded half to even at eight decimals.
+    pub fn flat_rates(maker: Rate, taker: Rate, source: &str) -> Self {
+        Self {
+            maker,
+            taker,
+            buy_fee: BuyFee::AddedToCost,
+            tiers: Vec::new(),
+            token: None,
+            flat: Vec::new(),
+            decimals: 8,
+            rounding: FeeRounding::HalfEven,
+            source: source.into(),
+        }
+    }
+}
+
+/// How a fee is rounded to its decimals.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FeeRounding {
+    /// To the nearest, ties to even.
+    HalfEven,
+    /// Towards zero.
+    Down,
+    /// Away from zero.
+    Up,
+}
+
+/// Rates from a 30-day volume on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FeeTier {
+    /// Quote volume of the last 30 days that is needed.
+    pub volume: Decimal,
+    /// The maker's rate.
+    pub maker: Rate,
+    /// The taker's rate.
+    pub taker: Rate,
+}
+
+/// An asset that fees may be paid in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FeeToken {
+    /// The asset.
+    pub asset: Asset,
+    /// The share of the fee that is waived.
+    pub discount: Rate,
+    /// Quote of one token.
+    pub price: Decimal,
+}
+
+/// A fixed amount for each fill.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FlatFee {
+    /// In which asset.
+    pub asset: Asset,
+    /// How much.
+    pub amount: Decimal,
+    /// Charged to makers.
+    pub maker: bool,
+    /// Charged to takers.
+    pub taker: bool,
+}

@@ -1,0 +1,109 @@
+//! Rule 10: amending a resting order.
+
+use super::Slot;
+use super::floor::Floor;
+use super::queue::Place;
+use crate::market::{Price, Qty};
+use crate::order::{CancelReason, OrderKind, OrderRef, RejectReason};
+use crate::sim::OrderEvent;
+use crate::sim::schedule::Pending;
+
+impl Floor<'_> {
+    /// Same price and a smaller amount keep the place; anything else leaves and joins anew.
+    pub(super) fn amend(
+        &mut self,
+        order: &OrderRef,
+        price: Option<Price>,
+        qty: Option<Qty>,
+        pending: &Pending,
+    ) -> Result<(), RejectReason> {
+        let account = pending.request.account;
+        let slot = self.find(account, order).ok_or_else(|| self.counters.clients.missing(account, order))?;
+        if !self.market.trading {
+            return Err(RejectReason::Halted);
+        }
+        let live = self.orders.live(slot);
+        let (old_price, old_qty, filled, side) = (live.price, live.qty, live.filled, live.side);
+        let (price, qty) = (price.unwrap_or(old_price), qty.unwrap_or(old_qty));
+        if (price, qty) == (old_price, old_qty) {
+            return Err(RejectReason::NothingToAmend);
+        }
+        let live = self.orders.live(slot);
+        if live.kind == OrderKind::Market {
+            return Err(RejectReason::Unsupported);
+        }
+        let (post_only, waiting) = (live.kind == OrderKind::LimitMaker, live.waiting);
+        if qty <= filled && qty.units() > 0 {
+            if self.config.venue.refuse_amend_below_filled {
+                return Err(RejectReason::AmendBelowFilled);
+            }
+            self.cancel(slot, CancelReason::AmendedAway);
+            let state = self.last_state();
+            self.answer(&pending.request, OrderEvent::Done, state);
+            return Ok(());
+        }
+        self.check_price(price)?;
+        self.check_qty(qty)?;
+        self.check_product(price, qty)?;
+        self.check_notional(self.market.units.cost(price, qty))?;
+        if post_only && !waiting && price != old_price && self.would_match(side, price) {
+            return Err(RejectReason::WouldMatch);
+        }
+        let (asset, needed) = (self.market.held_asset(side), self.market.hold(side, price, qty - filled));
+        let available = self.accounts.balance(account, asset).available();
+        let more = needed - self.held(slot);
+        if more > available {
+            return Err(RejectReason::InsufficientBalance { asset, needed: more, available });
+        }
+        let kept_place = price == old_price && qty < old_qty;
+        self.change(slot, price, qty, kept_place, pending);
+        Ok(())
+    }
+
+    fn change(&mut self, slot: Slot, price: Price, qty: Qty, kept_place: bool, pending: &Pending) {
+        let side = self.orders.live(slot).side;
+        let resting = self.orders.live(slot).is_resting();
+        let (filled, old_qty) = (self.orders.live(slot).filled, self.orders.live(slot).qty);
+        let held = self.held(slot);
+        if resting && kept_place {
+            if let Some(queue) = self.market.resting[side.index()].queue_at(price) {
+                self.market.resting[side.index()].filled(queue, old_qty - qty);
+            }
+        } else if resting {
+            self.market.resting[side.index()].leave(self.orders, slot);
+        }
+        let live = self.orders.live_mut(slot);
+        (live.price, live.qty) = (price, qty);
+        if resting && !kept_place {
+            live.ahead = Place::FRONT;
+        }
+        let hold = self.market.hold(side, price, qty - filled);
+        self.hold_more(slot, hold - held);
+        if self.config.venue.amend_gives_new_id {
+            self.renumber(slot);
+        }
+        let state = self.orders.state(slot, self.market.lot());
+        self.answer(&pending.request, OrderEvent::Amended { kept_place }, Some(state));
+        if resting && !kept_place {
+            self.go_live(slot);
+        }
+    }
+
+    fn renumber(&mut self, slot: Slot) {
+        let old = self.orders.live(slot).id;
+        let id = self.next_id();
+        self.orders.renumber(slot, id);
+        let (account, details) = (self.orders.live(slot).account, self.orders.details(slot));
+        if let crate::order::TimeInForce::Gtd(time) = self.orders.tif(slot) {
+            self.schedule.forget_expiry(time, old);
+            self.schedule.expire_at(time, id);
+        }
+        if self.orders.live(slot).waiting {
+            self.market.waiting.remove(&old);
+            self.market.waiting.insert(id);
+        }
+        if let Some(client_id) = &details.client_id {
+            self.counters.clients.renumbered(account, client_id, id);
+        }
+    }
+}

@@ -1,0 +1,379 @@
+//! A new order arrives: what is checked, in which order; what it holds; where it goes.
+
+use super::Slot;
+use super::floor::Floor;
+use super::queue::Place;
+use super::resting::Birth;
+use super::taking::{Stopped, Taker};
+use crate::market::{FeedDepth, Price, Qty, Side};
+use crate::order::{
+    AccountId, CancelReason, Money, NewOrder, OrderId, OrderKind, OrderSize, OrderStatus, RejectReason,
+    TimeInForce, TriggerBy,
+};
+use crate::sim::schedule::Pending;
+use crate::sim::{OrderEvent, OrderState, PostOnlyAnswer, Request, RequestBody};
+
+impl Floor<'_> {
+    /// A request about this market arrives. Orders and amends wait at the door while the book is not trusted.
+    pub(crate) fn arrive(&mut self, pending: &Pending) {
+        match &pending.request.body {
+            RequestBody::Place(order) if !self.market.trusted => {
+                let state = unborn(order, pending, self.now, OrderStatus::Open);
+                self.answer(&pending.request, OrderEvent::AtTheDoor, Some(state));
+                self.market.door.push_back(pending.clone());
+            }
+            RequestBody::Amend { order, .. } if !self.market.trusted => {
+                let slot = self.find(pending.request.account, order);
+                let state = slot.map(|slot| self.orders.state(slot, self.market.lot()));
+                self.answer(&pending.request, OrderEvent::AtTheDoor, state);
+                self.market.door.push_back(pending.clone());
+            }
+            RequestBody::Place(_) | RequestBody::Amend { .. } => self.decide(pending),
+            RequestBody::Cancel(_) | RequestBody::CancelAll { .. } => {}
+        }
+        self.market.refresh_idle();
+    }
+
+    /// The book is trusted again: who waits at the door is decided, in order.
+    pub(super) fn open_door(&mut self) {
+        while self.market.trusted
+            && let Some(pending) = self.market.door.pop_front()
+        {
+            self.decide(&pending);
+        }
+    }
+
+    fn decide(&mut self, pending: &Pending) {
+        let answer = match &pending.request.body {
+            RequestBody::Place(order) => self.place(order, pending),
+            RequestBody::Amend { order, price, qty } => self.amend(order, *price, *qty, pending),
+            RequestBody::Cancel(_) | RequestBody::CancelAll { .. } => Ok(()),
+        };
+        if let Err(reason) = answer {
+            let state = match &pending.request.body {
+                RequestBody::Place(order) => Some(unborn(order, pending, self.now, OrderStatus::Rejected)),
+                RequestBody::Amend { order, .. } => {
+                    let slot = self.find(pending.request.account, order);
+                    slot.map(|slot| self.orders.state(slot, self.market.lot()))
+                }
+                _ => None,
+            };
+            self.answer(&pending.request, OrderEvent::Rejected(reason), state);
+        }
+    }
+
+    pub(crate) fn answer(&mut self, request: &Request, event: OrderEvent, state: Option<OrderState>) {
+        let deliver_at = self.schedule.answer(self.now, request.session);
+        self.push_order(request.session, request.account, request.tag, event, state, deliver_at);
+    }
+
+    fn place(&mut self, order: &NewOrder, pending: &Pending) -> Result<(), RejectReason> {
+        let account = pending.request.account;
+        self.check_kind(order)?;
+        self.check_size(order)?;
+        if let Some(client_id) = &order.client_id
+            && !self.counters.clients.is_free(account, client_id, self.ids_by_day())
+        {
+            return Err(RejectReason::DuplicateClientId);
+        }
+        if let Some(max) = self.config.venue.max_open_orders
+            && self.counters.clients.open(account, self.market.id) >= max
+        {
+            return Err(RejectReason::TooManyOrders { max });
+        }
+        let matches = order.kind == OrderKind::LimitMaker
+            && order.trigger.is_none()
+            && order.price.is_some_and(|price| self.would_match(order.side, price));
+        if matches && self.config.venue.post_only == PostOnlyAnswer::Reject {
+            return Err(RejectReason::WouldMatch);
+        }
+        let hold = self.check_funds(order, account)?;
+        let place = self.sure_place(order);
+        let slot = self.accept(order, pending, hold, place);
+        match place {
+            Some(place) => self.join(slot, place),
+            None if matches => self.cancel(slot, CancelReason::WouldMatch),
+            None if order.trigger.is_none() => self.go_live(slot),
+            None => {}
+        }
+        Ok(())
+    }
+
+    fn check_kind(&self, order: &NewOrder) -> Result<(), RejectReason> {
+        if !self.market.tradable {
+            return Err(RejectReason::NotTradable);
+        }
+        if !self.market.trading {
+            return Err(RejectReason::Halted);
+        }
+        let market = order.kind == OrderKind::Market;
+        if market != order.price.is_none() {
+            return Err(RejectReason::PriceMissing);
+        }
+        let quote = matches!(order.size, OrderSize::Quote(_));
+        let lives = match order.tif {
+            TimeInForce::Gtc => true,
+            TimeInForce::Gtd(time) => !market && time > self.now,
+            TimeInForce::Ioc => order.kind != OrderKind::LimitMaker,
+            TimeInForce::Fok => order.kind != OrderKind::LimitMaker && !quote,
+        };
+        let sized = !quote || (market && order.side == Side::Buy && order.trigger.is_none());
+        if lives && sized { Ok(()) } else { Err(RejectReason::Unsupported) }
+    }
+
+    fn check_size(&self, order: &NewOrder) -> Result<(), RejectReason> {
+        for price in order.price.into_iter().chain(order.trigger.map(|trigger| trigger.price)) {
+            self.check_price(price)?;
+        }
+        match order.size {
+            OrderSize::Quote(amount) if amount.0 <= 0 => Err(RejectReason::QtyNotPositive),
+            OrderSize::Quote(amount) => self.check_notional(amount),
+            OrderSize::Qty(qty) => {
+                self.check_qty(qty)?;
+                self.check_product(order.price.unwrap_or(self.market.instrument.rule.max_price), qty)?;
+                let price =
+                    order.price.or_else(|| self.market.next_price(order.side.opposite(), None, self.now));
+                price.map_or(Ok(()), |price| self.check_notional(self.market.units.cost(price, qty)))
+            }
+        }
+    }
+
+    pub(super) fn check_price(&self, price: Price) -> Result<(), RejectReason> {
+        let rule = &self.market.instrument.rule;
+        if price.units() <= 0 || price > rule.max_price {
+            return Err(RejectReason::PriceOutOfRange { max: rule.max_price });
+        }
+        if rule.tick.units() != 1 && price.units() % rule.tick.units() != 0 {
+            return Err(RejectReason::OffTick { tick: rule.tick });
+        }
+        Ok(())
+    }
+
+    pub(super) fn check_qty(&self, qty: Qty) -> Result<(), RejectReason> {
+        let rule = &self.market.instrument.rule;
+        if qty.units() <= 0 {
+            return Err(RejectReason::QtyNotPositive);
+        }
+        if qty < rule.min_qty {
+            return Err(RejectReason::QtyTooSmall { min: rule.min_qty });
+        }
+        if qty > rule.max_qty {
+            return Err(RejectReason::QtyTooLarge { max: rule.max_qty });
+        }
+        if qty != qty.floor_to(rule.lot) {
+            return Err(RejectReason::OffLot { lot: rule.lot });
+        }
+        Ok(())
+    }
+
+    /// Refuses what would not fit the ledger's 128 bits; no order of a real size comes near.
+    pub(super) fn check_product(&self, price: Price, qty: Qty) -> Result<(), RejectReason> {
+        let most = self.market.units.most;
+        if i128::from(price.units()) * i128::from(qty.units()) <= most {
+            return Ok(());
+        }
+        let max = i64::try_from(most / i128::from(price.units())).unwrap_or(i64::MAX);
+        Err(RejectReason::QtyTooLarge { max: Qty::from_units(max).floor_to(self.market.lot()) })
+    }
+
+    pub(super) fn check_notional(&self, cost: Money) -> Result<(), RejectReason> {
+        let min = self.market.units.min_notional;
+        if cost < min { Err(RejectReason::NotionalTooSmall { min }) } else { Ok(()) }
+    }
+
+    /// What the order will hold; refused whole where the account cannot pay.
+    fn check_funds(&self, order: &NewOrder, account: AccountId) -> Result<Money, RejectReason> {
+        let self_trade = order.self_trade.unwrap_or(self.config.venue.self_trade);
+        let asset = self.market.held_asset(order.side);
+        let (needed, hold) = match (order.price, order.size) {
+            (Some(price), OrderSize::Qty(qty)) => {
+                let hold = self.market.hold(order.side, price, qty);
+                (hold, hold)
+            }
+            (_, OrderSize::Quote(amount)) => (self.market.with_fee(amount), Money::ZERO),
+            (None, OrderSize::Qty(qty)) if order.side == Side::Sell => {
+                (self.market.units.base(qty), Money::ZERO)
+            }
+            (None, OrderSize::Qty(qty)) => {
+                let (_, cost) = self.look(account, order.side, None, qty, self_trade);
+                (self.market.with_fee(cost), Money::ZERO)
+            }
+        };
+        let needed = if order.trigger.is_some() && order.price.is_none() { Money::ZERO } else { needed };
+        let available = self.accounts.balance(account, asset).available();
+        if needed > available {
+            return Err(RejectReason::InsufficientBalance { asset, needed, available });
+        }
+        Ok(hold)
+    }
+
+    fn accept(&mut self, order: &NewOrder, pending: &Pending, hold: Money, place: Option<Place>) -> Slot {
+        let id = self.next_id();
+        let waiting = order.trigger.is_some();
+        let slot = self.orders.create(&Birth {
+            id,
+            order,
+            account: pending.request.account,
+            session: pending.request.session,
+            self_trade: order.self_trade.unwrap_or(self.config.venue.self_trade),
+            held: !hold.is_zero(),
+            created: pending.sent,
+            arrived: self.now,
+        });
+        let client_id = order.client_id.as_ref();
+        let by_day = self.ids_by_day();
+        self.counters.clients.opened(pending.request.account, self.market.id, id, client_id, by_day);
+        self.hold_more(slot, hold);
+        if waiting {
+            self.market.waiting.insert(id);
+        }
+        if let TimeInForce::Gtd(time) = order.tif {
+            self.schedule.expire_at(time, id);
+        }
+        let mut state = self.orders.state(slot, self.market.lot());
+        state.ahead = place.and_then(|place| place.shown(self.market.lot()));
+        self.answer(&pending.request, OrderEvent::Accepted, Some(state));
+        slot
+    }
+
+    /// Where an order that arrives will stand, if it is sure to join and to take nothing.
+    fn sure_place(&self, order: &NewOrder) -> Option<Place> {
+        let rests = matches!(order.tif, TimeInForce::Gtc | TimeInForce::Gtd(_)) && order.trigger.is_none();
+        let price = order.price.filter(|price| rests && !self.would_match(order.side, *price))?;
+        Some(self.joining_place(order.side, price))
+    }
+
+    /// Where an order that joins now would stand.
+    fn joining_place(&self, side: Side, price: Price) -> Place {
+        let ahead = match self.config.queue {
+            crate::sim::QueueModel::Front => Place::FRONT,
+            _ => self.market.place_at(side, price, self.now),
+        };
+        if self.market.depth == FeedDepth::Full {
+            // Every place here is known and clamped to what is free: the last one cannot be behind that.
+            return ahead;
+        }
+        let resting = &self.market.resting[side.index()];
+        let last =
+            resting.queue_at(price).and_then(|queue| resting.queue(queue).slots(self.orders).next_back());
+        ahead.max(last.map_or(Place::FRONT, |slot| self.orders.live(slot).ahead))
+    }
+
+    /// An accepted order meets the book: it takes what it may, and joins with the rest.
+    pub(super) fn go_live(&mut self, slot: Slot) {
+        let live = self.orders.live(slot);
+        let (side, price, qty, account) = (live.side, live.price, live.leaves(), live.account);
+        let (kind, self_trade) = (live.kind, live.self_trade);
+        let (tif, budget) = (self.orders.tif(slot), self.orders.details(slot).quote_qty());
+        let limit = (kind != OrderKind::Market).then_some(price);
+        if tif == TimeInForce::Fok && self.look(account, side, limit, qty, self_trade).0 < qty {
+            self.cancel(slot, CancelReason::CannotFillWhole);
+            return;
+        }
+        let stopped = if kind == OrderKind::LimitMaker {
+            Stopped::Exhausted
+        } else {
+            self.take(&mut Taker { slot, limit, budget, unheld: limit.is_none() })
+        };
+        let rests = limit.is_some() && matches!(tif, TimeInForce::Gtc | TimeInForce::Gtd(_));
+        match stopped {
+            Stopped::Whole if budget.is_none() => {}
+            Stopped::Whole => self.forget(slot, OrderStatus::Filled),
+            Stopped::Exhausted if rests => {
+                let place = self.joining_place(side, price);
+                self.join(slot, place);
+            }
+            Stopped::Exhausted => self.cancel(slot, CancelReason::BookExhausted),
+            Stopped::SelfTrade => self.cancel(slot, CancelReason::SelfTrade),
+            Stopped::Spent => self.cancel(slot, CancelReason::FundsSpent),
+        }
+    }
+
+    /// Joins the back of the queue at its price.
+    pub(super) fn join(&mut self, slot: Slot, ahead: Place) {
+        self.counters.joined += 1;
+        let live = self.orders.live_mut(slot);
+        (live.ahead, live.joined) = (ahead, self.counters.joined);
+        let side = live.side;
+        self.market.resting[side.index()].join(self.orders, slot);
+    }
+
+    /// Rule 15: a group's prints wake waiting orders, oldest first.
+    pub(super) fn trigger(&mut self, prints: Option<(Price, Price)>) {
+        let Some((low, high)) = prints else { return };
+        if self.market.waiting.is_empty() {
+            return;
+        }
+        let ids: Vec<OrderId> = self.market.waiting.iter().copied().collect();
+        for id in ids {
+            let Some(slot) = self.orders.find(id) else { continue };
+            let (side, trigger) = (self.orders.live(slot).side, self.orders.details(slot).trigger());
+            // Prints move the last price; mark and index have their own rows.
+            let met = trigger.is_some_and(|trigger| {
+                trigger.by == TriggerBy::Last && (trigger.is_met(side, low) || trigger.is_met(side, high))
+            });
+            if met {
+                self.wake(slot);
+            }
+        }
+    }
+
+    fn wake(&mut self, slot: Slot) {
+        let live = self.orders.live(slot);
+        let (id, account, side, price, qty) = (live.id, live.account, live.side, live.price, live.leaves());
+        self.market.waiting.remove(&id);
+        let live = self.orders.live_mut(slot);
+        live.waiting = false;
+        let (kind, session, self_trade) = (live.kind, live.session, live.self_trade);
+        let deliver_at = self.schedule.answer(self.now, session);
+        let state = self.orders.state(slot, self.market.lot());
+        self.push_order(session, account, 0, OrderEvent::Triggered, Some(state), deliver_at);
+        let asset = self.market.held_asset(side);
+        let needed = match (kind, side) {
+            (OrderKind::Market, Side::Sell) => self.market.units.base(qty),
+            (OrderKind::Market, Side::Buy) => {
+                let (_, cost) = self.look(account, side, None, qty, self_trade);
+                self.market.with_fee(cost)
+            }
+            _ => Money::ZERO,
+        };
+        if needed > self.accounts.balance(account, asset).available() {
+            self.cancel(slot, CancelReason::FundsSpent);
+        } else if kind == OrderKind::LimitMaker && self.would_match(side, price) {
+            self.cancel(slot, CancelReason::WouldMatch);
+        } else {
+            self.go_live(slot);
+        }
+    }
+}
+
+/// An order that has no number (yet).
+pub(crate) fn unborn(
+    order: &NewOrder,
+    pending: &Pending,
+    now: crate::market::Timestamp,
+    status: OrderStatus,
+) -> OrderState {
+    let (qty, quote_qty) = match order.size {
+        OrderSize::Qty(qty) => (qty, None),
+        OrderSize::Quote(amount) => (Qty::ZERO, Some(amount)),
+    };
+    OrderState {
+        id: OrderId(0),
+        client_id: order.client_id.clone(),
+        instrument: order.instrument,
+        side: order.side,
+        kind: order.kind,
+        tif: order.tif,
+        price: order.price,
+        qty,
+        quote_qty,
+        filled: Qty::ZERO,
+        filled_quote: Money::ZERO,
+        status,
+        trigger: order.trigger,
+        ahead: None,
+        created: pending.sent,
+        arrived: now,
+    }
+}

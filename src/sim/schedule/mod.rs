@@ -1,0 +1,156 @@
+//! When things happen: requests on their way, answers on theirs, orders that expire.
+//!
+//! Never here: a clock. Everything is told the time.
+//! Start at [`Schedule`].
+
+mod latency;
+
+use std::collections::{BTreeSet, VecDeque};
+
+use serde::{Deserialize, Serialize};
+
+use crate::market::Timestamp;
+use crate::order::{OrderId, SessionId};
+use crate::sim::{LatencyModel, Request};
+pub(crate) use latency::Latency;
+
+/// A request on its way.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Pending {
+    pub(crate) sent: Timestamp,
+    pub(crate) request: Request,
+}
+
+/// What is due next.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Due {
+    /// An order's time is up.
+    Expiry(OrderId),
+    /// A request arrives: [`Schedule::arrival`] takes it.
+    Arrival,
+}
+
+/// One connection's last arrival and last answer: neither is ever overtaken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Session {
+    arrival: Timestamp,
+    delivery: Timestamp,
+}
+
+impl Default for Session {
+    fn default() -> Self {
+        Self { arrival: Timestamp::MIN, delivery: Timestamp::MIN }
+    }
+}
+
+/// Everything that waits for its time.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Schedule {
+    pub(crate) latency: Latency,
+    /// By arrival, then by sending.
+    inbox: VecDeque<(Timestamp, Pending)>,
+    expiries: BTreeSet<(Timestamp, OrderId)>,
+    /// When something is due next; the end of time where nothing is. Asked at every event, so it is kept.
+    due: Timestamp,
+    /// By session number; numbers are dense.
+    sessions: Vec<Session>,
+}
+
+impl Schedule {
+    pub(crate) fn new(model: LatencyModel, seed: u64) -> Self {
+        Self {
+            latency: Latency::new(model, seed),
+            inbox: VecDeque::new(),
+            expiries: BTreeSet::new(),
+            due: Timestamp::MAX,
+            sessions: Vec::new(),
+        }
+    }
+
+    /// A client sends a request: when it arrives.
+    pub(crate) fn send(&mut self, now: Timestamp, request: Request) -> Timestamp {
+        let entry = self.latency.entry(now);
+        let session = self.session(request.session);
+        session.arrival = session.arrival.max(now.plus(entry));
+        let arrival = session.arrival;
+        let mut at = self.inbox.len();
+        while at > 0 && self.inbox[at - 1].0 > arrival {
+            at -= 1;
+        }
+        let pending = (arrival, Pending { sent: now, request });
+        if at == self.inbox.len() {
+            self.inbox.push_back(pending);
+        } else {
+            self.inbox.insert(at, pending);
+        }
+        self.due = self.due.min(arrival);
+        arrival
+    }
+
+    fn session(&mut self, id: SessionId) -> &mut Session {
+        let at = id.0 as usize;
+        if at >= self.sessions.len() {
+            self.sessions.resize(at + 1, Session::default());
+        }
+        &mut self.sessions[at]
+    }
+
+    /// The exchange answers at `at`: when the client knows.
+    pub(crate) fn answer(&mut self, at: Timestamp, session: SessionId) -> Timestamp {
+        let response = self.latency.response(at);
+        let session = self.session(session);
+        session.delivery = session.delivery.max(at.plus(response));
+        session.delivery
+    }
+
+    pub(crate) fn expire_at(&mut self, time: Timestamp, order: OrderId) {
+        self.expiries.insert((time, order));
+        self.due = self.due.min(time);
+    }
+
+    pub(crate) fn forget_expiry(&mut self, time: Timestamp, order: OrderId) {
+        self.expiries.remove(&(time, order));
+        self.look_ahead();
+    }
+
+    /// When something is due next.
+    pub(crate) fn next(&self) -> Option<Timestamp> {
+        (self.due < Timestamp::MAX).then_some(self.due)
+    }
+
+    /// Whether something is due by `now`.
+    #[inline]
+    pub(crate) fn is_due(&self, now: Timestamp) -> bool {
+        self.due <= now
+    }
+
+    fn look_ahead(&mut self) {
+        let expiry = self.expiries.first().map_or(Timestamp::MAX, |(time, _)| *time);
+        let arrival = self.inbox.front().map_or(Timestamp::MAX, |(time, _)| *time);
+        self.due = expiry.min(arrival);
+    }
+
+    /// What is due first, if it is due before `until` (expiries: at `until` too). Expiries come before arrivals of the
+    /// same time. An expiry is taken out; a request waits for [`arrival`](Self::arrival).
+    pub(crate) fn due_before(&mut self, until: Timestamp) -> Option<(Timestamp, Due)> {
+        let expiry = self.expiries.first().copied().filter(|(time, _)| *time <= until);
+        let arrival = self.inbox.front().map(|(time, _)| *time).filter(|time| *time < until);
+        match (expiry, arrival) {
+            (Some((time, order)), arrival) if arrival.is_none_or(|arrives| time <= arrives) => {
+                self.forget_expiry(time, order);
+                Some((time, Due::Expiry(order)))
+            }
+            (_, arrival) => arrival.map(|time| (time, Due::Arrival)),
+        }
+    }
+
+    /// Takes the first request that has arrived by `until`.
+    pub(crate) fn arrival(&mut self, until: Timestamp) -> Option<Pending> {
+        if self.inbox.front()?.0 > until {
+            return None;
+        }
+        let first = self.inbox.pop_front().map(|(_, pending)| pending);
+        self.look_ahead();
+        first
+    }
+}

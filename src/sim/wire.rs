@@ -1,0 +1,310 @@
+//! What goes into the simulated exchange and what comes out.
+
+use serde::{Deserialize, Serialize};
+
+use crate::market::{Group, InstrumentId, Price, Qty, Side, Timestamp};
+use crate::order::{
+    AccountId, CancelReason, ClientOrderId, Evidence, FillId, FillRule, Liquidity, Money, NewOrder, OrderId,
+    OrderKind, OrderRef, OrderStatus, RejectReason, SessionId, TimeInForce, Trigger,
+};
+
+/// One input of [`SimulatedExchange::apply`](super::SimulatedExchange::apply).
+#[derive(Clone, Debug)]
+pub enum Input<'a> {
+    /// The market moved. The time of `apply` is the group's play time.
+    Market(Group<'a>),
+    /// A client sends a request *now*; it arrives after the entry latency of its session.
+    Request(Request),
+    /// Nothing but the passing of time: every group up to now has been given, what is due happens.
+    Advance,
+    /// The owner of the simulation changes an account. It happens at once.
+    Admin(Admin),
+}
+
+/// A request with the connection it comes on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Request {
+    /// The connection.
+    pub session: SessionId,
+    /// Whose orders and money it is about.
+    pub account: AccountId,
+    /// Chosen by the sender, given back with the answer.
+    pub tag: u64,
+    /// What is asked.
+    pub body: RequestBody,
+}
+
+/// What a client asks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RequestBody {
+    /// A new order.
+    Place(NewOrder),
+    /// The end of one order.
+    Cancel(OrderRef),
+    /// The end of all live orders of the account, of one instrument or of all.
+    CancelAll {
+        /// Only of this one.
+        instrument: Option<InstrumentId>,
+    },
+    /// Another price or amount for a resting order; `None` keeps what it has. `qty` is the whole amount, what has
+    /// filled included.
+    Amend {
+        /// Which order.
+        order: OrderRef,
+        /// The new limit.
+        price: Option<Price>,
+        /// The new whole amount.
+        qty: Option<Qty>,
+    },
+}
+
+/// What the owner of the simulation may do to an account.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Admin {
+    /// Opens an account with nothing in it; opening one that is there does nothing.
+    OpenAccount(AccountId),
+    /// Money comes in from `@deposits` (goes out where negative; never below what is held).
+    Deposit {
+        /// Whose.
+        account: AccountId,
+        /// Index of the asset in the run's list.
+        asset: u16,
+        /// How much, in the asset's smallest unit.
+        amount: Money,
+    },
+    /// Cancels everything an account has open, as `SessionEnded`.
+    EndSession(AccountId),
+}
+
+/// What the exchange says. Handed on at once and forgotten: closed orders, fills and ledger rows leave memory.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Update {
+    /// When it happened at the exchange.
+    pub at: Timestamp,
+    /// When its receiver knows: `at` plus the response latency of the session. Never earlier than the one before it.
+    pub deliver_at: Timestamp,
+    /// What happened.
+    pub body: UpdateBody,
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq)]
+pub enum UpdateBody {
+    /// An order changed state or a request was answered.
+    Order(OrderUpdate),
+    /// An order filled, in part or whole. The order update follows.
+    Fill(Fill),
+    /// A row of the ledger.
+    Ledger(LedgerEntry),
+    /// A print that paper orders made: it is public, beside the tape's own prints.
+    PublicTrade(PublicTrade),
+}
+
+/// What the answer or the event says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OrderEvent {
+    /// The order is live (or waits for its trigger).
+    Accepted,
+    /// The request is refused; state is unchanged. For a `Place` the order never was.
+    Rejected(RejectReason),
+    /// A waiting order was woken.
+    Triggered,
+    /// A fill changed it; see the [`Fill`] before.
+    Filled,
+    /// It ended.
+    Cancelled(CancelReason),
+    /// It was amended; the flag says whether it kept its place in the queue.
+    Amended {
+        /// Whether it kept its place.
+        kept_place: bool,
+    },
+    /// It waits at the door: the book cannot be believed at the moment.
+    AtTheDoor,
+    /// A request about orders (cancel, cancel all) was carried out; the orders' own updates came before.
+    Done,
+}
+
+/// The state of one order after an event.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OrderUpdate {
+    /// The connection that asked, for answers and for the orders it placed.
+    pub session: SessionId,
+    /// Whose.
+    pub account: AccountId,
+    /// The tag of the request that this answers; 0 where it answers none.
+    pub tag: u64,
+    /// What happened.
+    pub event: OrderEvent,
+    /// The order; `None` where the request named none that exists.
+    pub order: Option<OrderState>,
+}
+
+/// An order as the exchange shows it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct OrderState {
+    /// The exchange's number; 0 for an order that was refused.
+    pub id: OrderId,
+    /// The client's own id.
+    pub client_id: Option<ClientOrderId>,
+    /// What is traded.
+    pub instrument: InstrumentId,
+    /// Buy or sell.
+    pub side: Side,
+    /// How it meets the book.
+    pub kind: OrderKind,
+    /// How long it lives.
+    pub tif: TimeInForce,
+    /// Its limit.
+    pub price: Option<Price>,
+    /// The whole amount; zero while a quote-sized order has not taken.
+    pub qty: Qty,
+    /// The quote amount of a quote-sized order.
+    pub quote_qty: Option<Money>,
+    /// What has filled.
+    pub filled: Qty,
+    /// What the fills cost in quote, in its smallest unit.
+    pub filled_quote: Money,
+    /// Where it is in its life.
+    pub status: OrderStatus,
+    /// What it waits or waited for.
+    pub trigger: Option<Trigger>,
+    /// Market volume ahead of it in its queue, rounded up to the lot; `None` where it does not rest or the queue
+    /// is unknown.
+    pub ahead: Option<Qty>,
+    /// When it was sent.
+    pub created: Timestamp,
+    /// When it reached the exchange.
+    pub arrived: Timestamp,
+}
+
+/// One fill of one order.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Fill {
+    /// Its number.
+    pub id: FillId,
+    /// The order.
+    pub order: OrderId,
+    /// Whose.
+    pub account: AccountId,
+    /// The connection that placed the order.
+    pub session: SessionId,
+    /// What was traded.
+    pub instrument: InstrumentId,
+    /// The order's side.
+    pub side: Side,
+    /// At what price.
+    pub price: Price,
+    /// How much.
+    pub qty: Qty,
+    /// Price × quantity in quote, in its smallest unit.
+    pub quote: Money,
+    /// Maker or taker.
+    pub liquidity: Liquidity,
+    /// The fee, positive where it is paid, in `fee_asset`'s smallest unit.
+    pub fee: Money,
+    /// Index of the fee's asset in the run's list.
+    pub fee_asset: u16,
+    /// The rule that made it.
+    pub rule: FillRule,
+    /// What bears it out.
+    pub evidence: Evidence,
+    /// The exchange time of the tape's event, or of the taking.
+    pub event_time: Timestamp,
+    /// Market volume that was ahead of the order before the event, rounded up to the lot; `None` where unknown or
+    /// where no queue was involved.
+    pub ahead_before: Option<Qty>,
+}
+
+/// What moved money or a hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Cause {
+    /// Money came in or went out.
+    Deposit,
+    /// A hold was made or changed for an order.
+    Hold,
+    /// A hold came back.
+    Release,
+    /// Two assets changed hands.
+    Trade,
+    /// A trading fee or rebate.
+    Fee,
+    /// What rounding left.
+    Rounding,
+}
+
+impl Cause {
+    /// Its name in files.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Deposit => "deposit",
+            Self::Hold => "hold",
+            Self::Release => "release",
+            Self::Trade => "trade",
+            Self::Fee => "fee",
+            Self::Rounding => "rounding",
+        }
+    }
+}
+
+/// Whose balance a ledger row is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Owner {
+    /// A paper account.
+    Account(AccountId),
+    /// `@market`: the other side of every trade with the tape, and what rounding leaves.
+    Market,
+    /// `@fees`.
+    Fees,
+    /// `@funding`.
+    Funding,
+    /// `@insurance`.
+    Insurance,
+    /// `@deposits`.
+    Deposits,
+}
+
+/// One row of the double-entry ledger. The amounts of one transaction sum to zero per asset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LedgerEntry {
+    /// Its number, from 1.
+    pub entry: u64,
+    /// The transaction it belongs to, from 1.
+    pub transaction: u64,
+    /// Whose balance.
+    pub owner: Owner,
+    /// Index of the asset in the run's list.
+    pub asset: u16,
+    /// What the balance changed by.
+    pub amount: Money,
+    /// The balance after.
+    pub balance_after: Money,
+    /// What the hold changed by.
+    pub hold_amount: Money,
+    /// The hold after.
+    pub hold_after: Money,
+    /// Why.
+    pub cause: Cause,
+    /// For which order; 0 for none.
+    pub order: OrderId,
+    /// For which fill; 0 for none.
+    pub fill: FillId,
+    /// Of which instrument; `None` for deposits.
+    pub instrument: Option<InstrumentId>,
+}
+
+/// A print that paper orders made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PublicTrade {
+    /// What was traded.
+    pub instrument: InstrumentId,
+    /// The taker's side.
+    pub aggressor: Side,
+    /// At what price.
+    pub price: Price,
+    /// How much.
+    pub qty: Qty,
+}
