@@ -4,3 +4,4 @@ pub mod connector;
 pub mod market;
 pub mod order;
 pub mod sim;
+pub mod venue;
