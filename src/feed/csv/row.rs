@@ -1,0 +1,346 @@
+//! One row as numbers: in place from the standard layout, or field by field from a record. Both mean the same.
+
+use super::buffer::{Record, WINDOW};
+use super::columns::{Columns, CsvKind, Role};
+use super::swar::{StampCache, decimal};
+use crate::market::decimal::parse_units;
+use crate::market::{Price, Qty, Side};
+
+/// The largest price or quantity, in units: sums of thousands of them stay exact.
+const LARGEST: i64 = 1 << 53;
+/// The longest `exchange,symbol,` that is compared in place.
+const PREFIX: usize = 48;
+/// What the rest of a row parsed in place may take.
+const REST: usize = WINDOW - PREFIX;
+/// The longest trade id in a row parsed in place.
+const LONGEST_ID: usize = 64;
+
+/// One row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Row {
+    /// The reader's number of its symbol.
+    pub(super) symbol: usize,
+    /// Whether it is marked as part of a snapshot.
+    pub(super) snapshot: bool,
+    /// Side of the book or of the aggressor.
+    pub(super) side: Option<Side>,
+    /// Nanoseconds.
+    pub(super) exchange_time: i64,
+    /// Nanoseconds.
+    pub(super) receive_time: i64,
+    pub(super) price: Price,
+    pub(super) qty: Qty,
+}
+
+impl Row {
+    /// Whether the two come from one exchange message.
+    #[inline]
+    pub(super) fn same_message(&self, other: &Self) -> bool {
+        (self.receive_time ^ other.receive_time)
+            | (self.exchange_time ^ other.exchange_time)
+            | i64::from(self.snapshot != other.snapshot)
+            | (self.symbol ^ other.symbol) as i64
+            == 0
+    }
+}
+
+/// `exchange,symbol,` as it stands at the beginning of a row, to be compared a word at a time.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Prefix {
+    len: usize,
+    text: [u128; PREFIX / 16],
+    mask: [u128; PREFIX / 16],
+}
+
+impl Prefix {
+    /// `None` where it is too long, or would be quoted.
+    pub(super) fn new(exchange: &[u8], symbol: &[u8]) -> Option<Self> {
+        let text = [exchange, b",", symbol, b","].concat();
+        let odd = |byte: &u8| matches!(byte, b',' | b'"' | b'\r' | b'\n');
+        if text.len() > PREFIX || exchange.iter().chain(symbol).any(odd) {
+            return None;
+        }
+        let word = |bytes: &[u8; PREFIX], index: usize| {
+            bytes
+                .iter()
+                .skip(index * 16)
+                .take(16)
+                .rev()
+                .fold(0_u128, |word, byte| word << 8 | u128::from(*byte))
+        };
+        let (mut padded, mut mask) = ([0; PREFIX], [0; PREFIX]);
+        padded[..text.len()].copy_from_slice(&text);
+        mask[..text.len()].fill(0xff);
+        Some(Self {
+            len: text.len(),
+            text: std::array::from_fn(|index| word(&padded, index)),
+            mask: std::array::from_fn(|index| word(&mask, index)),
+        })
+    }
+
+    #[inline(always)]
+    pub(super) fn begins(&self, window: &[u8; WINDOW]) -> bool {
+        let (words, _) = window.as_chunks::<16>();
+        let differs =
+            |index: usize| (u128::from_le_bytes(words[index]) ^ self.text[index]) & self.mask[index];
+        differs(0) | differs(1) | differs(2) == 0
+    }
+}
+
+/// The scales of a symbol, and its number.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Scales {
+    pub(super) symbol: usize,
+    pub(super) price: u8,
+    pub(super) qty: u8,
+}
+
+/// Time stamps as they stood in the rows before.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Stamps {
+    exchange: StampCache,
+    receive: StampCache,
+}
+
+/// Parses a book row of the standard layout whose prefix is known and whose time stamps have `DIGITS` digits.
+/// Returns it with its length, line feed included.
+#[inline(always)]
+pub(super) fn book_row<const DIGITS: usize>(
+    window: &[u8; WINDOW],
+    prefix: &Prefix,
+    scales: Scales,
+    stamps: &mut Stamps,
+) -> Option<(Row, usize)> {
+    let rest: &[u8; REST] = window.get(prefix.len..)?.first_chunk()?;
+    let (exchange_time, receive_time) = times::<DIGITS>(rest, stamps)?;
+    let flag = DIGITS * 2 + 2;
+    let word = u64::from_le_bytes(*rest.get(flag..)?.first_chunk()?);
+    let snapshot = word as u32 == u32::from_le_bytes(*b"true");
+    let after = if snapshot {
+        (word >> 32) as u8 == b','
+    } else {
+        word & 0xffff_ffff_ffff == u64::from_le_bytes(*b"false,\0\0")
+    };
+    let side_at = flag + 6 - usize::from(snapshot);
+    let side = u32::from_le_bytes(*rest.get(side_at..)?.first_chunk()?);
+    let bid = side == u32::from_le_bytes(*b"bid,");
+    if !(after && (bid || side == u32::from_le_bytes(*b"ask,"))) {
+        return None;
+    }
+    let (price, qty, len) = values(rest, side_at + 4, scales, 0)?;
+    let side = Some(if bid { Side::Buy } else { Side::Sell });
+    let row = Row { symbol: scales.symbol, snapshot, side, exchange_time, receive_time, price, qty };
+    Some((row, prefix.len + len))
+}
+
+/// The same for a trades row; its id is put into `id`.
+#[inline(always)]
+pub(super) fn trade_row<const DIGITS: usize>(
+    window: &[u8; WINDOW],
+    prefix: &Prefix,
+    scales: Scales,
+    stamps: &mut Stamps,
+    id: &mut Vec<u8>,
+) -> Option<(Row, usize)> {
+    let rest: &[u8; REST] = window.get(prefix.len..)?.first_chunk()?;
+    let (exchange_time, receive_time) = times::<DIGITS>(rest, stamps)?;
+    let id_at = DIGITS * 2 + 2;
+    let text: &[u8; LONGEST_ID] = rest.get(id_at..)?.first_chunk()?;
+    let id_len = memchr::memchr3(b',', b'"', b'\n', text).filter(|at| text[*at] == b',')?;
+    let found = &text[..id_len];
+    if found.contains(&b'\r') {
+        return None;
+    }
+    let side_at = id_at + id_len + 1;
+    let word = u64::from_le_bytes(*rest.get(side_at..)?.first_chunk()?);
+    let (side, side_len) = if word as u32 == u32::from_le_bytes(*b"buy,") {
+        (Some(Side::Buy), 4)
+    } else if word & 0xff_ffff_ffff == u64::from_le_bytes(*b"sell,\0\0\0") {
+        (Some(Side::Sell), 5)
+    } else if word == u64::from_le_bytes(*b"unknown,") {
+        (None, 8)
+    } else {
+        return None;
+    };
+    let (price, qty, len) = values(rest, side_at + side_len, scales, 1)?;
+    id.clear();
+    id.extend_from_slice(found);
+    let row = Row { symbol: scales.symbol, snapshot: false, side, exchange_time, receive_time, price, qty };
+    Some((row, prefix.len + len))
+}
+
+/// The two time stamps, each followed by a comma.
+#[inline(always)]
+fn times<const DIGITS: usize>(rest: &[u8; REST], stamps: &mut Stamps) -> Option<(i64, i64)> {
+    if rest[DIGITS] != b',' || rest[DIGITS * 2 + 1] != b',' {
+        return None;
+    }
+    let exchange = stamp::<DIGITS>(rest.first_chunk()?, &mut stamps.exchange)?;
+    let receive = stamp::<DIGITS>(rest.get(DIGITS + 1..)?.first_chunk()?, &mut stamps.receive)?;
+    Some((exchange, receive))
+}
+
+/// Sixteen digits of microseconds or nineteen of nanoseconds.
+#[inline(always)]
+fn stamp<const DIGITS: usize>(text: &[u8; 24], cache: &mut StampCache) -> Option<i64> {
+    let mut value = cache.sixteen(text.first_chunk()?)?;
+    for digit in text.get(16..DIGITS)? {
+        value = value * 10 + u64::from(digit.checked_sub(b'0').filter(|digit| *digit < 10)?);
+    }
+    nanos(value)
+}
+
+/// Price, amount and the end of the line.
+#[inline(always)]
+fn values(rest: &[u8; REST], price_at: usize, scales: Scales, least: i64) -> Option<(Price, Qty, usize)> {
+    let price = decimal(rest.get(price_at..)?.first_chunk()?, scales.price)?;
+    let qty_at = price_at + price.len + 1;
+    let qty = decimal(rest.get(qty_at..)?.first_chunk()?, scales.qty)?;
+    let end = qty_at + qty.len;
+    let carriage = qty.end == b'\r';
+    let ended = qty.end == b'\n' || (carriage && *rest.get(end + 1)? == b'\n');
+    let fits = price.units > 0 && price.units < LARGEST && qty.units >= least && qty.units < LARGEST;
+    (price.end == b',' && ended && fits).then_some((
+        Price::from_units(price.units),
+        Qty::from_units(qty.units),
+        end + 1 + usize::from(carriage),
+    ))
+}
+
+/// A time stamp of milliseconds, microseconds or nanoseconds, told apart by its size, in nanoseconds.
+#[inline(always)]
+fn nanos(value: u64) -> Option<i64> {
+    let factor = match value {
+        100_000_000_000_000_001.. => 1,
+        100_000_000_000_001.. => 1_000,
+        100_000_000_001.. => 1_000_000,
+        _ => return None,
+    };
+    i64::try_from(value.checked_mul(factor)?).ok()
+}
+
+/// What is wrong with one field of a row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct RowFault {
+    /// The column's index.
+    pub(super) column: usize,
+    /// The column's name.
+    pub(super) name: &'static str,
+    /// What stands there.
+    pub(super) value: String,
+    /// What is wrong with it.
+    pub(super) fault: String,
+}
+
+/// Everything of a row but what needs its symbol.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Plain {
+    snapshot: bool,
+    side: Option<Side>,
+    exchange_time: i64,
+    receive_time: i64,
+}
+
+/// Reads a record's fields by their names.
+pub(super) struct Fields<'a> {
+    pub(super) columns: &'a Columns,
+    pub(super) record: &'a Record,
+}
+
+impl<'a> Fields<'a> {
+    /// What stands in a column.
+    pub(super) fn get(&self, role: Role) -> &'a [u8] {
+        self.record.get(self.columns.index(role))
+    }
+
+    /// A fault of one column.
+    pub(super) fn fault(&self, role: Role, fault: impl Into<String>) -> RowFault {
+        let value = super::columns::crop(&String::from_utf8_lossy(self.get(role)));
+        RowFault {
+            column: self.columns.index(role),
+            name: self.columns.name(role),
+            value,
+            fault: fault.into(),
+        }
+    }
+
+    /// A text of letters that can name something.
+    pub(super) fn text(&self, role: Role) -> Result<&'a str, RowFault> {
+        match std::str::from_utf8(self.get(role)) {
+            Ok("") => Err(self.fault(role, "is empty")),
+            Ok(text) if text.len() <= 64 && !text.contains(char::is_control) => Ok(text),
+            _ => Err(self.fault(role, "is no name")),
+        }
+    }
+
+    /// All that does not need the symbol.
+    pub(super) fn plain(&self) -> Result<Plain, RowFault> {
+        let wanted = self.columns.count;
+        if self.record.len() != wanted {
+            let fault = format!("is one of {} columns, the header has {wanted}", self.record.len());
+            let column = self.record.len().min(wanted);
+            return Err(RowFault { column, name: "the row's last", value: String::new(), fault });
+        }
+        Ok(Plain {
+            exchange_time: self.time(Role::Timestamp)?,
+            receive_time: self.time(Role::LocalTimestamp)?,
+            snapshot: self.columns.kind == CsvKind::Book && self.flag()?,
+            side: self.side()?,
+        })
+    }
+
+    /// The row, once the scales of its symbol are known.
+    pub(super) fn row(&self, plain: Plain, scales: Scales) -> Result<Row, RowFault> {
+        let price = self.number(Role::Price, scales.price)?;
+        if price == 0 {
+            return Err(self.fault(Role::Price, "is zero"));
+        }
+        let qty = self.number(Role::Amount, scales.qty)?;
+        if qty == 0 && self.columns.kind == CsvKind::Trades {
+            return Err(self.fault(Role::Amount, "is zero"));
+        }
+        Ok(Row {
+            symbol: scales.symbol,
+            snapshot: plain.snapshot,
+            side: plain.side,
+            exchange_time: plain.exchange_time,
+            receive_time: plain.receive_time,
+            price: Price::from_units(price),
+            qty: Qty::from_units(qty),
+        })
+    }
+
+    fn number(&self, role: Role, scale: u8) -> Result<i64, RowFault> {
+        match parse_units(self.get(role), scale) {
+            Ok(units) if units < 0 => Err(self.fault(role, "is negative")),
+            Ok(units) if units >= LARGEST => Err(self.fault(role, "is too large")),
+            Ok(units) => Ok(units),
+            Err(fault) => Err(self.fault(role, fault.to_string())),
+        }
+    }
+
+    fn time(&self, role: Role) -> Result<i64, RowFault> {
+        let text = self.get(role);
+        let digits = !text.is_empty() && text.iter().all(u8::is_ascii_digit);
+        let value = digits.then(|| std::str::from_utf8(text).ok()?.parse().ok()).flatten();
+        value.and_then(nanos).ok_or_else(|| self.fault(role, "is no time in ms, us or ns since the epoch"))
+    }
+
+    fn flag(&self) -> Result<bool, RowFault> {
+        match self.get(Role::Fifth) {
+            text if text.eq_ignore_ascii_case(b"true") => Ok(true),
+            text if text.eq_ignore_ascii_case(b"false") => Ok(false),
+            _ => Err(self.fault(Role::Fifth, "is neither true nor false")),
+        }
+    }
+
+    fn side(&self) -> Result<Option<Side>, RowFault> {
+        match (self.columns.kind, self.get(Role::Side)) {
+            (CsvKind::Book, b"bid") | (CsvKind::Trades, b"buy") => Ok(Some(Side::Buy)),
+            (CsvKind::Book, b"ask") | (CsvKind::Trades, b"sell") => Ok(Some(Side::Sell)),
+            (CsvKind::Trades, b"unknown") => Ok(None),
+            (CsvKind::Book, _) => Err(self.fault(Role::Side, "is neither bid nor ask")),
+            (CsvKind::Trades, _) => Err(self.fault(Role::Side, "is none of buy, sell, unknown")),
+        }
+    }
+}

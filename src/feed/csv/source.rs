@@ -1,0 +1,571 @@
+//! One file as a [`Source`].
+
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use rustc_hash::FxHashMap;
+use smol_str::SmolStr;
+
+use super::buffer::{Found, Lines, WINDOW};
+use super::columns::{Columns, CsvKind, Role};
+use super::row::{Fields, Prefix, Row, RowFault, Scales, Stamps, book_row, trade_row};
+use super::symbols::Symbols;
+use crate::feed::warnings::Warnings;
+use crate::feed::{infer, lines};
+use crate::market::{
+    EMPTY, FeedDepth, FeedStats, Group, GroupKind, IdSpan, Instrument, InstrumentId, MarketEvent, Print,
+    Source, SourceError, Timestamp,
+};
+
+/// A row this much earlier than the clock is reported with file and line.
+const FAR_BACK: i64 = 1_000_000_000;
+
+/// New symbols further down for which the rows ahead are looked through; garbage can hold any number of them.
+const MOST_LOOKS: u32 = 1_000;
+
+/// How a file is read.
+#[derive(Clone, Debug, Default)]
+pub struct CsvOptions {
+    /// The first bad row is an error; else it is counted and left out.
+    pub strict: bool,
+    /// Only so many data rows are read, as if the file ended there.
+    pub rows: Option<u64>,
+    /// Where bad rows and times that went back are told.
+    pub warnings: Warnings,
+}
+
+/// A file whose header was read and whose first rows were looked at, so that files opened together agree about their
+/// symbols. [`CsvFile::source`] starts reading.
+///
+/// ```no_run
+/// use papertape::feed::csv::{CsvFile, CsvOptions, Symbols};
+/// # fn main() -> Result<(), papertape::market::SourceError> {
+/// let symbols = Symbols::default();
+/// let book = CsvFile::open("book.csv.gz".as_ref(), &symbols)?;
+/// let trades = CsvFile::open("trades.csv.gz".as_ref(), &symbols)?;
+/// let sources = [book.source(CsvOptions::default())?, trades.source(CsvOptions::default())?];
+/// # Ok(()) }
+/// ```
+pub struct CsvFile {
+    file: PathBuf,
+    columns: Columns,
+    lines: Lines,
+    symbols: Symbols,
+    /// (exchange, symbol) in the order in which they were seen.
+    seen: Vec<(SmolStr, SmolStr)>,
+}
+
+impl CsvFile {
+    /// Opens a file (`-`: standard input) and looks at its first rows.
+    pub fn open(file: &Path, symbols: &Symbols) -> Result<Self, SourceError> {
+        Self::read(file, lines::open(file).map_err(|cause| failed(file, cause))?, symbols)
+    }
+
+    /// The same for a stream of plain bytes; `file` is what it is called.
+    pub fn read(file: &Path, input: Box<dyn Read + Send>, symbols: &Symbols) -> Result<Self, SourceError> {
+        let mut lines = Lines::new(input);
+        let found = lines.record();
+        if let Some(cause) = lines.take_failure() {
+            return Err(failed(file, cause));
+        }
+        if !matches!(found, Found::Record(_)) {
+            let fault = "no header line: the file is empty or no CSV".to_owned();
+            return Err(SourceError::File { file: file.to_path_buf(), fault });
+        }
+        let columns = Columns::read(file, lines.fields().iter())?;
+        let mut seen = Vec::new();
+        look_ahead(&mut lines, &columns, |exchange, symbol, price, amount| {
+            symbols.note(exchange, symbol, price, amount);
+            if !seen.iter().any(|(e, s)| e == exchange && s == symbol) {
+                seen.push((exchange.into(), symbol.into()));
+            }
+        });
+        Ok(Self { file: file.to_path_buf(), columns, lines, symbols: symbols.clone(), seen })
+    }
+
+    /// What it holds.
+    pub fn kind(&self) -> CsvKind {
+        self.columns.kind
+    }
+
+    /// The exchange that its first row names; `None` where it has no row.
+    pub fn exchange(&self) -> Option<&str> {
+        self.seen.first().map(|(exchange, _)| exchange.as_str())
+    }
+
+    /// The symbols of its first rows.
+    pub fn symbols(&self) -> impl Iterator<Item = &str> {
+        self.seen.iter().map(|(_, symbol)| symbol.as_str())
+    }
+
+    /// Starts reading.
+    pub fn source(self, options: CsvOptions) -> Result<CsvSource, SourceError> {
+        let exchange = self.exchange().map(SmolStr::from);
+        let mut source = CsvSource {
+            file: self.file,
+            exchange,
+            columns: self.columns,
+            lines: self.lines,
+            options,
+            symbols: self.symbols,
+            by_name: FxHashMap::default(),
+            known: Vec::new(),
+            instruments: Vec::new(),
+            key: Vec::new(),
+            current: 0,
+            digits: 0,
+            stamps: Stamps::default(),
+            pending: None,
+            row_id: Vec::new(),
+            row_line: 0,
+            looks: 0,
+            rows: 0,
+            group: Head::default(),
+            events: Vec::new(),
+            ids: Vec::new(),
+            clock: None,
+            ended: false,
+            stats: FeedStats::default(),
+        };
+        for (exchange, symbol) in self.seen {
+            // A symbol that cannot be resolved is a bad row each time it turns up.
+            let _ = source.add_symbol(&exchange, &symbol);
+        }
+        Ok(source)
+    }
+}
+
+fn failed(file: &Path, cause: io::Error) -> SourceError {
+    SourceError::Io { file: file.to_path_buf(), cause }
+}
+
+/// Shows the first rows ahead that look like rows.
+fn look_ahead(lines: &mut Lines, columns: &Columns, mut visit: impl FnMut(&str, &str, &[u8], &[u8])) {
+    lines.peek(u64::from(infer::ROWS), |record| {
+        let fields = Fields { columns, record };
+        if fields.plain().is_ok()
+            && let (Ok(exchange), Ok(symbol)) = (fields.text(Role::Exchange), fields.text(Role::Symbol))
+        {
+            visit(exchange, symbol, fields.get(Role::Price), fields.get(Role::Amount));
+        }
+    });
+}
+
+/// One Tardis CSV file as a source: its messages in the file's order, played at their receive time.
+pub struct CsvSource {
+    file: PathBuf,
+    exchange: Option<SmolStr>,
+    columns: Columns,
+    lines: Lines,
+    options: CsvOptions,
+    symbols: Symbols,
+    /// Numbers of `known` by `exchange,symbol`.
+    by_name: FxHashMap<Box<[u8]>, usize>,
+    known: Vec<Known>,
+    instruments: Vec<Instrument>,
+    key: Vec<u8>,
+    /// The symbol of the row before, a number of `known`.
+    current: usize,
+    /// Digits of the time stamps of the row parsed last by the general path, where the fast path knows them.
+    digits: usize,
+    stamps: Stamps,
+    /// The first row of the next message and its line.
+    pending: Option<(Row, u64)>,
+    /// The trade id of the row read last.
+    row_id: Vec<u8>,
+    /// The line of the row read last.
+    row_line: u64,
+    /// How often the rows ahead were looked through for a new symbol.
+    looks: u32,
+    /// Data rows read.
+    rows: u64,
+    group: Head,
+    events: Vec<MarketEvent>,
+    ids: Vec<u8>,
+    clock: Option<i64>,
+    ended: bool,
+    stats: FeedStats,
+}
+
+/// What the reader knows of one symbol of the file.
+struct Known {
+    prefix: Option<Prefix>,
+    /// Its scales, or why it has no instrument.
+    scales: Result<Scales, String>,
+    instrument: InstrumentId,
+    /// The flag of its last book row; `None` before its first snapshot.
+    last: Option<bool>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Head {
+    instrument: InstrumentId,
+    kind: GroupKind,
+    exchange_time: i64,
+    receive_time: i64,
+}
+
+impl CsvSource {
+    /// Opens one file (`-`: standard input) on its own.
+    pub fn open(file: &Path, options: CsvOptions) -> Result<Self, SourceError> {
+        CsvFile::open(file, &Symbols::default())?.source(options)
+    }
+
+    /// What it holds.
+    pub fn kind(&self) -> CsvKind {
+        self.columns.kind
+    }
+
+    /// The exchange that its first row names; `None` where it has no row.
+    pub fn exchange(&self) -> Option<&str> {
+        self.exchange.as_deref()
+    }
+
+    /// Data rows read so far, bad ones included, up to and with those of the current group.
+    pub fn rows(&self) -> u64 {
+        self.rows - u64::from(self.pending.is_some())
+    }
+
+    /// The next good row.
+    #[inline]
+    fn next_row(&mut self) -> Result<Option<Row>, SourceError> {
+        loop {
+            if self.options.rows.is_some_and(|most| self.rows >= most) {
+                return Ok(None);
+            }
+            if let Some(row) = self.fast_row() {
+                self.rows += 1;
+                return Ok(Some(row));
+            }
+            match self.slow_row()? {
+                Slow::Row(row) => return Ok(Some(row)),
+                Slow::Skipped => {}
+                Slow::End => return Ok(None),
+            }
+        }
+    }
+
+    /// The next row, if it is an ordinary one.
+    #[inline(always)]
+    fn fast_row(&mut self) -> Option<Row> {
+        if self.digits == 0 {
+            return None;
+        }
+        let window = self.lines.window()?;
+        let mut known = self.known.get(self.current)?;
+        if !known.prefix.as_ref()?.begins(window) {
+            self.current = by_prefix(&self.by_name, window)?;
+            known = self.known.get(self.current)?;
+        }
+        let (prefix, scales) = (known.prefix.as_ref()?, *known.scales.as_ref().ok()?);
+        let stamps = &mut self.stamps;
+        let (row, len) = match (self.columns.kind, self.digits) {
+            (CsvKind::Book, 16) => book_row::<16>(window, prefix, scales, stamps),
+            (CsvKind::Book, _) => book_row::<19>(window, prefix, scales, stamps),
+            (CsvKind::Trades, 16) => trade_row::<16>(window, prefix, scales, stamps, &mut self.row_id),
+            (CsvKind::Trades, _) => trade_row::<19>(window, prefix, scales, stamps, &mut self.row_id),
+        }?;
+        if len > self.lines.available() {
+            return None;
+        }
+        self.row_line = self.lines.consume_line(len);
+        Some(row)
+    }
+
+    /// The next row by way of the csv parser.
+    #[cold]
+    fn slow_row(&mut self) -> Result<Slow, SourceError> {
+        let line = match self.lines.record() {
+            Found::Record(line) => line,
+            Found::TooLong(line) => {
+                self.rows += 1;
+                let fault = "is longer than 64 KiB or has more than 256 columns".to_owned();
+                let fault = RowFault { column: 0, name: "the row", value: String::new(), fault };
+                return self.bad(line, fault).map(|()| Slow::Skipped);
+            }
+            Found::End => {
+                return match self.lines.take_failure() {
+                    Some(cause) => self.cut_off(cause).map(|()| Slow::End),
+                    None => Ok(Slow::End),
+                };
+            }
+        };
+        self.rows += 1;
+        match self.read_record() {
+            Ok(row) => {
+                self.row_line = line;
+                Ok(Slow::Row(row))
+            }
+            Err(fault) => self.bad(line, fault).map(|()| Slow::Skipped),
+        }
+    }
+
+    fn read_record(&mut self) -> Result<Row, RowFault> {
+        let fields = Fields { columns: &self.columns, record: self.lines.fields() };
+        let plain = fields.plain()?;
+        let (exchange, symbol) = (fields.text(Role::Exchange)?, fields.text(Role::Symbol)?);
+        self.key.clear();
+        for part in [exchange, ",", symbol] {
+            self.key.extend_from_slice(part.as_bytes());
+        }
+        let index = match self.by_name.get(self.key.as_slice()) {
+            Some(index) => *index,
+            None => {
+                let (exchange, symbol) = (SmolStr::from(exchange), SmolStr::from(symbol));
+                self.symbols.note(&exchange, &symbol, fields.get(Role::Price), fields.get(Role::Amount));
+                self.looks += 1;
+                if self.looks <= MOST_LOOKS {
+                    look_ahead(&mut self.lines, &self.columns, |other, name, price, amount| {
+                        if other == exchange && name == symbol {
+                            self.symbols.note(other, name, price, amount);
+                        }
+                    });
+                }
+                self.add_symbol(&exchange, &symbol)
+            }
+        };
+        let fields = Fields { columns: &self.columns, record: self.lines.fields() };
+        let scales = match self.known.get(index).map(|known| &known.scales) {
+            Some(Ok(scales)) => *scales,
+            Some(Err(why)) => return Err(fields.fault(Role::Symbol, why.clone())),
+            None => return Err(fields.fault(Role::Symbol, "is unknown")),
+        };
+        let row = fields.row(plain, scales)?;
+        self.current = index;
+        self.digits = match fields.get(Role::LocalTimestamp).len() {
+            digits @ (16 | 19) if self.columns.standard => digits,
+            _ => 0,
+        };
+        if self.columns.kind == CsvKind::Trades {
+            self.row_id.clear();
+            self.row_id.extend_from_slice(fields.get(Role::Fifth));
+        }
+        Ok(row)
+    }
+
+    /// Gives a symbol its number and its instrument.
+    fn add_symbol(&mut self, exchange: &str, symbol: &str) -> usize {
+        let index = self.known.len();
+        let instrument = InstrumentId(u32::try_from(self.instruments.len()).unwrap_or(u32::MAX));
+        let found = self.symbols.resolve(exchange, symbol).map_err(|error| error.to_string());
+        let scales = found.map(|found| {
+            let scales = Scales { symbol: index, price: found.price_scale, qty: found.qty_scale };
+            self.instruments.push(found);
+            scales
+        });
+        let prefix = Prefix::new(exchange.as_bytes(), symbol.as_bytes());
+        self.known.push(Known { prefix, scales, instrument, last: None });
+        self.by_name.insert([exchange, ",", symbol].concat().into_bytes().into(), index);
+        index
+    }
+
+    /// The file ends before it should: an end where it is compressed and was cut off, else an error.
+    fn cut_off(&mut self, cause: io::Error) -> Result<(), SourceError> {
+        if cause.kind() != io::ErrorKind::UnexpectedEof || self.options.strict {
+            return Err(failed(&self.file, cause));
+        }
+        self.stats.errors += 1;
+        self.options
+            .warnings
+            .add(|| format!("{}: cut off after row {}: {cause}", self.file.display(), self.rows));
+        Ok(())
+    }
+
+    /// A bad row: the end for a strict reader, else one more in the count.
+    fn bad(&mut self, line: u64, fault: RowFault) -> Result<(), SourceError> {
+        self.stats.errors += 1;
+        let error = SourceError::Row {
+            file: self.file.clone(),
+            line,
+            column: fault.column + 1,
+            name: fault.name.to_owned(),
+            value: fault.value,
+            fault: fault.fault,
+        };
+        if self.options.strict {
+            return Err(error);
+        }
+        self.options.warnings.add(|| error.to_string());
+        Ok(())
+    }
+}
+
+enum Slow {
+    Row(Row),
+    Skipped,
+    End,
+}
+
+/// The symbol of a row, by the text of its first two columns.
+#[cold]
+fn by_prefix(by_name: &FxHashMap<Box<[u8]>, usize>, window: &[u8; WINDOW]) -> Option<usize> {
+    let comma = memchr::memchr_iter(b',', window).nth(1)?;
+    by_name.get(&window[..comma]).copied()
+}
+
+impl CsvSource {
+    /// Reads the rows of the next message that is worth showing.
+    fn read_group(&mut self) -> Result<Option<Timestamp>, SourceError> {
+        loop {
+            self.events.clear();
+            self.ids.clear();
+            let (first, line) = match self.pending.take() {
+                Some(pending) => pending,
+                None => match self.next_row()? {
+                    Some(row) => (row, self.row_line),
+                    None => return Ok(None),
+                },
+            };
+            self.push(&first);
+            while let Some(row) = self.next_row()? {
+                if !row.same_message(&first) {
+                    self.pending = Some((row, self.row_line));
+                    break;
+                }
+                self.push(&row);
+            }
+            if self.begin_group(&first) {
+                return Ok(Some(self.play(line)));
+            }
+        }
+    }
+
+    /// Adds what a row says to the group that is being read.
+    #[inline(always)]
+    fn push(&mut self, row: &Row) {
+        let Row { side, price, qty, .. } = *row;
+        match (self.columns.kind, side) {
+            (CsvKind::Book, Some(side)) => self.events.push(MarketEvent::Level { side, price, qty }),
+            (CsvKind::Book, None) => {}
+            (CsvKind::Trades, aggressor) => {
+                let id = match (u32::try_from(self.ids.len()), u16::try_from(self.row_id.len())) {
+                    (Ok(start), Ok(len)) => IdSpan { start, len },
+                    _ => IdSpan::default(),
+                };
+                self.ids.extend_from_slice(&self.row_id);
+                self.events.push(MarketEvent::Trade(Print { aggressor, id, price, qty }));
+            }
+        }
+    }
+
+    /// Says what the group that was read is; false where it is not to be shown.
+    #[inline]
+    fn begin_group(&mut self, first: &Row) -> bool {
+        let Some(known) = self.known.get_mut(first.symbol) else { return false };
+        self.group = Head {
+            instrument: known.instrument,
+            kind: GroupKind::Update,
+            exchange_time: first.exchange_time,
+            receive_time: first.receive_time,
+        };
+        if self.columns.kind == CsvKind::Book {
+            let before = known.last;
+            known.last = before.and(Some(false));
+            match (before, first.snapshot) {
+                // Left-overs of what was buffered before the first snapshot.
+                (None, false) => return false,
+                (Some(true), false) if self.is_separator(first) => return false,
+                (_, false) => {}
+                (before, true) => self.begin_snapshot(first.symbol, before == Some(true)),
+            }
+            self.stats.book_updates += 1;
+        }
+        self.stats.messages += 1;
+        true
+    }
+
+    /// A message of a snapshot: the first, or more of it.
+    fn begin_snapshot(&mut self, symbol: usize, more: bool) {
+        if let Some(known) = self.known.get_mut(symbol) {
+            known.last = Some(true);
+        }
+        self.stats.merged_snapshots += u64::from(more);
+        self.group.kind = if more { GroupKind::SnapshotRest } else { GroupKind::Snapshot };
+        // One row of amount 0 is how a snapshot without levels is written.
+        if let [MarketEvent::Level { qty, .. }] = self.events[..]
+            && qty.is_zero()
+        {
+            self.events.clear();
+        }
+    }
+
+    /// Whether a message after a snapshot only says that the next snapshot is another one: our writer puts a row of
+    /// amount 0 between them, at the second one's times.
+    fn is_separator(&self, first: &Row) -> bool {
+        let zero = matches!(self.events[..], [MarketEvent::Level { qty, .. }] if qty.is_zero());
+        zero && self
+            .pending
+            .is_some_and(|(next, _)| Row { snapshot: false, ..next }.same_message(first) && next.snapshot)
+    }
+
+    /// The play time of the group that was read: its receive time, never before the clock.
+    #[inline]
+    fn play(&mut self, line: u64) -> Timestamp {
+        let receive = self.group.receive_time;
+        let clock = self.clock.unwrap_or(receive);
+        if receive < clock {
+            self.went_back(clock - receive, line);
+        }
+        let clock = clock.max(receive);
+        self.clock = Some(clock);
+        Timestamp::from_nanos(clock)
+    }
+
+    #[cold]
+    fn went_back(&mut self, by: i64, line: u64) {
+        self.stats.time_went_back += self.events.len().max(1) as u64;
+        if by > FAR_BACK {
+            self.options.warnings.add(|| {
+                let seconds = by / 1_000_000_000;
+                format!(
+                    "{}:{line}: local_timestamp is {seconds} s earlier than a row before it",
+                    self.file.display()
+                )
+            });
+        }
+    }
+}
+
+impl Source for CsvSource {
+    fn instruments(&self) -> &[Instrument] {
+        &self.instruments
+    }
+
+    fn depth(&self, _: InstrumentId) -> FeedDepth {
+        match self.columns.kind {
+            CsvKind::Book => FeedDepth::Full,
+            CsvKind::Trades => FeedDepth::Prints,
+        }
+    }
+
+    fn advance(&mut self) -> Result<Option<Timestamp>, SourceError> {
+        if self.ended {
+            return Ok(None);
+        }
+        let next = self.read_group();
+        if !matches!(next, Ok(Some(_))) {
+            self.ended = true;
+            self.events.clear();
+            self.ids.clear();
+        }
+        next
+    }
+
+    fn group(&self) -> Group<'_> {
+        if self.ended || self.clock.is_none() {
+            return EMPTY;
+        }
+        Group {
+            instrument: self.group.instrument,
+            kind: self.group.kind,
+            exchange_time: Timestamp::from_nanos(self.group.exchange_time),
+            receive_time: Timestamp::from_nanos(self.group.receive_time),
+            events: &self.events,
+            ids: &self.ids,
+        }
+    }
+
+    fn stats(&self) -> FeedStats {
+        self.stats
+    }
+}

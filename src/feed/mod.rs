@@ -1,0 +1,24 @@
+//! The sources: what turns recordings, files and seeds into groups of market events.
+//!
+//! [`tape`] reads and writes recorded frames, [`csv`] Tardis datasets; [`recording`] is a file of either kind.
+//! [`merge`] plays several sources as one, [`borrow`] puts another venue's market under this venue's rules, [`clock`]
+//! plays by the exchange's time, [`synth`] makes a market of a seed, [`open`] finds all of it for a connector,
+//! [`infer`] guesses the rules of an instrument that nobody describes.
+//!
+//! Never here: account state, orders, a venue's spelling of anything.
+//! Start at [`recording::Recording`] and [`merge::Merge`].
+
+pub mod borrow;
+pub mod clock;
+pub mod convert;
+pub mod csv;
+pub mod infer;
+pub mod inspect;
+pub mod lines;
+pub mod merge;
+pub mod open;
+pub mod outfile;
+pub mod recording;
+pub mod synth;
+pub mod tape;
+pub mod warnings;
