@@ -4,5 +4,6 @@ pub mod connector;
 pub mod feed;
 pub mod market;
 pub mod order;
+pub mod paper;
 pub mod sim;
 pub mod venue;

@@ -1,0 +1,32 @@
+//! A simulated exchange that is *running*: the clock, a [`Source`](crate::market::Source), paper accounts, what came
+//! back to each trader, and a journal; the paper connector over it.
+//!
+//! [`PaperExchange`] is synchronous and moves only when it is told to: by messages, by time, or until an answer is
+//! back. [`PaperHandle`] shares it between a connector and whoever lets its time pass ([`Pacer`] on the wall clock).
+//!
+//! Never here: venue JSON, where events come from, when an order fills (that is `sim`).
+//! Start at [`PaperExchange`], then [`PaperConnector`].
+
+mod connector;
+mod dictionary;
+#[cfg(test)]
+pub(crate) mod drawn;
+mod exchange;
+mod journal;
+mod life;
+mod outbox;
+mod pacer;
+mod prints;
+pub mod snapshot;
+#[cfg(test)]
+mod tests;
+mod view;
+
+pub use connector::{PaperConnector, PaperHandle, share};
+pub use dictionary::Dictionary;
+pub use exchange::{PaperError, PaperExchange, PaperOptions, Stop};
+pub use journal::{Journal, JournalError, NoJournal};
+pub use life::{Life, LifeEntry, LifeEvent};
+pub use pacer::{Pace, Pacer};
+pub use prints::PublicPrint;
+pub use view::{FillRow, Known, TraderView};
