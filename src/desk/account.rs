@@ -1,0 +1,233 @@
+//! Which account a session trades, what it starts with, and where it is kept.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use rust_decimal::Decimal;
+
+use super::{About, Desk, DeskError, Opened};
+use crate::connector::ClientIds;
+use crate::market::{Asset, Pair};
+use crate::order::{AccountId, Money, SessionId};
+use crate::paper::snapshot::{AccountFile, AccountFolder, AccountLock, KeptOrder, SnapshotJournal};
+use crate::paper::{Dictionary, JournalError, PaperConnector, PaperExchange, share};
+use crate::venue::connectors::Connector as Line;
+
+/// Options of the account.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct AccountArgs {
+    /// Trade this account [default: default]; a script on recorded data keeps none unless it is named
+    #[arg(long, value_name = "NAME")]
+    pub account: Option<String>,
+    /// Start with this much of an asset (repeatable); only with a new or fresh account
+    #[arg(long = "balance", value_name = "ASSET=AMOUNT", value_parser = balance)]
+    pub balances: Vec<(Asset, Decimal)>,
+    /// Start the account anew
+    #[arg(long)]
+    pub fresh: bool,
+}
+
+/// The largest amount that an account may have of an asset: beyond it products of real prices are no longer exact.
+const MOST: Decimal = Decimal::from_parts(2_764_472_320, 232_830, 0, false, 0);
+
+fn balance(text: &str) -> Result<(Asset, Decimal), String> {
+    let parts = text.split_once('=').filter(|(asset, _)| !asset.is_empty());
+    let amount = parts.and_then(|(_, amount)| Decimal::from_str_exact(amount).ok());
+    match (parts, amount) {
+        (Some((asset, _)), Some(amount)) if !amount.is_sign_negative() => {
+            Ok((Asset::new(asset), amount.normalize()))
+        }
+        _ => Err("ASSET=AMOUNT, as in USDT=10000".to_owned()),
+    }
+}
+
+/// Where accounts are kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Store {
+    /// Nowhere.
+    None,
+    /// In this folder.
+    Folder(PathBuf),
+}
+
+impl Store {
+    /// The accounts, where they are kept.
+    pub fn accounts(&self) -> Option<AccountFolder> {
+        match self {
+            Self::None => None,
+            Self::Folder(folder) => Some(AccountFolder::new(folder.clone())),
+        }
+    }
+}
+
+impl From<JournalError> for DeskError {
+    fn from(error: JournalError) -> Self {
+        Self::failed(error.to_string())
+    }
+}
+
+/// An account that is open in a paper exchange, on its way to a connector.
+pub(super) struct OpenAccount {
+    session: u64,
+    idle: BTreeMap<Asset, Decimal>,
+    rejoin: Vec<KeptOrder>,
+}
+
+const ACCOUNT: AccountId = AccountId(1);
+const SESSION: SessionId = SessionId(1);
+
+impl Desk {
+    /// Opens the account in the exchange: what it had, or what a new one starts with.
+    pub(super) fn open_account(
+        &self,
+        line: &Line,
+        paper: &mut PaperExchange,
+        about: &mut About,
+    ) -> Result<OpenAccount, DeskError> {
+        let name = self.account.account.clone().unwrap_or_else(|| "default".to_owned());
+        let keep = !self.scripted || self.account.account.is_some();
+        let accounts = self.store.accounts().filter(|_| keep);
+        let path = accounts.map(|accounts| accounts.path(line.name, &name)).transpose();
+        let path = path.map_err(|error| DeskError::usage(error.to_string()))?;
+        let lock = path.as_deref().map(AccountLock::take).transpose()?;
+        // A file that cannot be read is an error even where the account starts anew: it is never overwritten unseen.
+        let found = path.as_deref().map(AccountFile::read).transpose()?.flatten();
+        let had_one = found.is_some();
+        let found = found.filter(|_| !self.account.fresh);
+        if found.is_some() && !self.account.balances.is_empty() {
+            let why = format!("--balance is for new accounts, and {name:?} is there already");
+            return Err(DeskError::usage(format!(
+                "{why}; add --fresh to start it anew, or --account for another"
+            )));
+        }
+        let names = std::sync::Arc::clone(paper.names());
+        let mut file = match found {
+            Some(file) => file,
+            None => self.new_account(line.name, &name, &names)?,
+        };
+        if had_one && self.account.fresh {
+            about.notes.push(format!("account {name} starts anew"));
+        }
+        file.session += 1;
+        let (rejoin, ended) = split_orders(&mut file, &names);
+        if ended > 0 {
+            about
+                .notes
+                .push(format!("open orders of the last session that are cancelled, session ended: {ended}"));
+        }
+        file.pairs = names.instruments().iter().map(|instrument| instrument.pair.clone()).collect();
+        file.held.clear();
+        let (deposits, idle) = deposits(&file, &names)?;
+        let session = file.session;
+        about.account.clone_from(&name);
+        (about.session, about.kept) = (session, path.is_some());
+        if let (Some(path), Some(lock)) = (path, lock) {
+            let journal = SnapshotJournal::new(path, lock, file, ACCOUNT, names);
+            paper.set_journal(Box::new(journal));
+        }
+        paper.open_account(ACCOUNT, SESSION, &deposits)?;
+        Ok(OpenAccount { session, idle, rejoin })
+    }
+
+    fn new_account(&self, connector: &str, name: &str, names: &Dictionary) -> Result<AccountFile, DeskError> {
+        let mut file = AccountFile::new(connector, name);
+        if self.account.balances.is_empty() {
+            // Only what the connector trades.
+            let traded = self.settings.paper_balances().into_iter();
+            file.balances.extend(traded.filter(|(asset, _)| names.asset_index(asset).is_some()));
+            return Ok(file);
+        }
+        for (asset, amount) in &self.account.balances {
+            if names.asset_index(asset).is_none() {
+                let known: Vec<String> = names.assets().map(ToString::to_string).collect();
+                let why = format!("--balance {asset}={amount}: {asset} is not traded here");
+                return Err(DeskError::usage(format!("{why} (assets: {})", known.join(", "))));
+            }
+            file.balances.insert(asset.clone(), *amount);
+        }
+        Ok(file)
+    }
+}
+
+/// The orders that rejoin, their pair being here again; the others end and leave the file.
+fn split_orders(file: &mut AccountFile, names: &Dictionary) -> (Vec<KeptOrder>, usize) {
+    let before = file.open_orders.len();
+    let here = |pair: &Pair| names.find(pair).is_some();
+    file.open_orders.retain(|kept| here(&kept.pair));
+    (file.open_orders.clone(), before - file.open_orders.len())
+}
+
+/// Amounts by number of asset, and amounts of assets that are not traded here.
+type Deposits = (Vec<(u16, Money)>, BTreeMap<Asset, Decimal>);
+
+fn deposits(file: &AccountFile, names: &Dictionary) -> Result<Deposits, DeskError> {
+    let (mut deposits, mut idle) = (Vec::new(), BTreeMap::new());
+    for (asset, amount) in &file.balances {
+        let Some(index) = names.asset_index(asset) else {
+            idle.insert(asset.clone(), *amount);
+            continue;
+        };
+        if *amount > MOST {
+            return Err(DeskError::failed(format!(
+                "account {}: {amount} {asset} is more than {MOST}",
+                file.account
+            )));
+        }
+        let money = names.money(index, *amount);
+        let money = money.ok_or_else(|| {
+            DeskError::failed(format!(
+                "account {}: {amount} {asset} has more decimals than can be traded here",
+                file.account
+            ))
+        })?;
+        if !money.is_zero() {
+            deposits.push((index, money));
+        }
+    }
+    Ok((deposits, idle))
+}
+
+impl OpenAccount {
+    /// The connector over it. Orders of the last session rejoin at the back.
+    pub(super) fn connect(
+        self,
+        name: &str,
+        seed: u64,
+        paper: PaperExchange,
+        mut about: About,
+    ) -> Result<Opened, DeskError> {
+        let ids = ClientIds::new(seed, self.session);
+        let mut connector = PaperConnector::new(name, SESSION, share(paper), ids).with_idle(self.idle);
+        rejoin(&self.rejoin, &mut connector, &mut about)?;
+        Ok(Opened { connector, about })
+    }
+}
+
+/// Sends the open orders of the last session again and waits for the answers.
+fn rejoin(kept: &[KeptOrder], connector: &mut PaperConnector, about: &mut About) -> Result<(), DeskError> {
+    let mut sent = Vec::new();
+    for order in kept {
+        match connector.place_as(order.client_id.clone(), order.request()) {
+            Ok(number) => sent.push(number),
+            Err(error) => about.notes.push(format!("order {} cannot rejoin: {error}", order.client_id)),
+        }
+    }
+    let mut paper = connector.handle().lock();
+    let tag = paper.last_tag();
+    paper.run_until_answer(SESSION, tag)?;
+    let mut joined = 0;
+    for known in sent.iter().filter_map(|number| paper.trader(SESSION)?.order(*number)) {
+        match known.order.reject {
+            Some(reason) => {
+                let id = &known.order.client_order_id;
+                about.notes.push(format!("order {id} cannot rejoin: {}", reason.text()));
+            }
+            None => joined += 1,
+        }
+    }
+    if joined > 0 {
+        let rejoin = "open orders of the last session that rejoin at the back of their queues";
+        about.notes.push(format!("{rejoin}: {joined}"));
+    }
+    Ok(())
+}

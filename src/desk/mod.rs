@@ -1,0 +1,312 @@
+//! Puts it together: a connector's name, a source, an account and a profile make a working paper connector.
+//!
+//! Never here: rules of its own about fills, money or formats.
+//! Start at [`Desk::open`].
+
+mod account;
+pub mod options;
+pub mod settings;
+
+pub use account::{AccountArgs, Store};
+
+use std::cell::RefCell;
+use std::time::Duration;
+
+use crate::feed::open::{Market, OpenError, SourceArgs, open};
+use crate::feed::warnings::Warnings;
+use crate::market::{FeedDepth, Instrument, InstrumentId, Pair};
+use crate::order::RejectReason;
+use crate::paper::{PaperConnector, PaperError, PaperExchange, PaperOptions};
+use crate::sim::{CrossedBook, FeeSchedule, MarketConfig, QueueModel, Rate, SimConfig};
+use crate::venue::connectors::{self, Connector as Line};
+use crate::venue::{Refused, Venue};
+
+use options::{FeeOverride, Profile, SimArgs, latency, latency_words, queue_words};
+use settings::Settings;
+
+/// A connector that cannot be put together.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct DeskError {
+    message: String,
+    usage: bool,
+}
+
+impl DeskError {
+    /// The command line is wrong.
+    pub fn usage(message: String) -> Self {
+        Self { message, usage: true }
+    }
+
+    /// Something failed.
+    pub fn failed(message: String) -> Self {
+        Self { message, usage: false }
+    }
+
+    /// Whether the command line is wrong.
+    pub fn is_usage(&self) -> bool {
+        self.usage
+    }
+}
+
+impl From<PaperError> for DeskError {
+    fn from(error: PaperError) -> Self {
+        Self::failed(error.to_string())
+    }
+}
+
+impl From<OpenError> for DeskError {
+    fn from(error: OpenError) -> Self {
+        Self { usage: error.is_usage(), message: error.to_string() }
+    }
+}
+
+/// How a venue words its refusals: code and text.
+pub type NativeRefusal = fn(RejectReason, Option<&Instrument>) -> Option<String>;
+
+/// What the session is about, for screens.
+#[derive(Clone, Debug, Default)]
+pub struct About {
+    /// The market in words: `demo market, seed 7`, `tape.jsonl.zst`.
+    pub source: String,
+    /// The account's name.
+    pub account: String,
+    /// The number of this session of the account.
+    pub session: u64,
+    /// Whether it is kept between sessions.
+    pub kept: bool,
+    /// What the screen says when the connector opens, beside that it is connected.
+    pub notes: Vec<String>,
+    /// Queue model, latency and the like, by name, in the order of showing.
+    pub settings: Vec<(&'static str, String)>,
+    /// How the venue words refusals.
+    pub native: Option<NativeRefusal>,
+    /// Whether the market never ends.
+    pub endless: bool,
+    /// The first pair of the session: what `[PAIR]` defaults to.
+    pub default_pair: Option<Pair>,
+}
+
+/// A connector that is open, and what it is about.
+pub struct Opened {
+    /// The connector.
+    pub connector: PaperConnector,
+    /// What it is about.
+    pub about: About,
+}
+
+/// All that decides what a connector becomes.
+pub struct Desk {
+    /// The source.
+    pub source: SourceArgs,
+    /// How it is simulated.
+    pub sim: SimArgs,
+    /// Which account.
+    pub account: AccountArgs,
+    /// Where accounts are kept.
+    pub store: Store,
+    /// The user's settings.
+    pub settings: Settings,
+    /// Whether commands are read from a script.
+    pub scripted: bool,
+    /// What sources have warned of, of all connectors that were opened.
+    pub warnings: RefCell<Vec<Warnings>>,
+}
+
+/// For how long after the first book the others are waited for, where no pair was chosen.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+impl Desk {
+    /// Opens a paper connector: its market stands at the first instant at which its books can be believed.
+    pub fn open(&self, name: &str) -> Result<Opened, DeskError> {
+        let line = connectors::usable_connector(name).map_err(|error| match error {
+            connectors::ConnectorError::Unknown { .. } => DeskError::usage(error.to_string()),
+            _ => DeskError::failed(error.to_string()),
+        })?;
+        let venue = line.venue().map_err(|error| DeskError::failed(error.to_string()))?;
+        let market = open(&self.source, line)?;
+        let (config, market_delay) = self.config(line, venue, &market)?;
+        let settings = self.settings_words(&config, market_delay);
+        let mut about = About {
+            source: market.words,
+            notes: market.notes,
+            settings,
+            native: native_of(venue),
+            endless: self.source.again,
+            ..About::default()
+        };
+        let options = PaperOptions { market_delay, ..PaperOptions::default() };
+        let seed = config.seed;
+        let mut paper = PaperExchange::new(config, market.source, options)?;
+        let account = self.open_account(line, &mut paper, &mut about)?;
+        about.default_pair = first_book(&mut paper, &market.chosen)?;
+        if let Some(warmup) = self.source.warmup {
+            paper.advance(warmup)?;
+        }
+        self.introduce(&mut about, &paper);
+        self.warnings.borrow_mut().push(market.warnings);
+        account.connect(name, seed, paper, about)
+    }
+
+    fn config(
+        &self,
+        line: &Line,
+        venue: &dyn Venue,
+        market: &Market,
+    ) -> Result<(SimConfig, Duration), DeskError> {
+        let profile = self.sim.profile;
+        let queue = self.sim.queue.unwrap_or(profile.queue());
+        if queue == QueueModel::Exact {
+            let why = "--queue exact needs an order-by-order source; this one shows price levels";
+            return Err(DeskError::usage(format!("{why} (try --queue probabilistic)")));
+        }
+        let overrides = self.sim.fees.as_deref().map(FeeOverride::read).transpose()?;
+        let instruments = market.source.instruments().iter().enumerate();
+        let markets = instruments.map(|(at, instrument)| {
+            let id = InstrumentId(u32::try_from(at).unwrap_or(u32::MAX));
+            Ok(MarketConfig {
+                instrument: instrument.clone(),
+                fees: self.fees(
+                    line,
+                    venue,
+                    instrument,
+                    market.fees.get(at).copied().flatten(),
+                    overrides.as_ref(),
+                )?,
+                depth: market.source.depth(id),
+                tradable: market.tradable.get(at).copied().unwrap_or(true),
+            })
+        });
+        let markets: Vec<MarketConfig> = markets.collect::<Result<_, DeskError>>()?;
+        if markets.is_empty() {
+            return Err(DeskError::failed("the source holds no instrument that can be traded".to_owned()));
+        }
+        let latency = match &self.sim.latency {
+            Some(text) => latency(text)?,
+            None => profile.latency(),
+        };
+        let config = SimConfig {
+            queue,
+            refill: self.sim.refill.unwrap_or(profile.refill()),
+            latency,
+            public_market: self.sim.public_market,
+            crossed: CrossedBook::Repair,
+            venue: venue.rules(),
+            ..SimConfig::realistic(markets, self.sim.seed)
+        };
+        Ok((config, profile.market_delay()))
+    }
+
+    /// Fee rates, first that applies: `--fees`, the settings, the profile, the tape's own rows, the connector's table.
+    fn fees(
+        &self,
+        line: &Line,
+        venue: &dyn Venue,
+        instrument: &Instrument,
+        tape: Option<(Rate, Rate)>,
+        overrides: Option<&FeeOverride>,
+    ) -> Result<FeeSchedule, DeskError> {
+        let table = line.fees();
+        let mut fees =
+            FeeSchedule { maker: table.maker, taker: table.taker, source: table.source, ..venue.fees() };
+        if let Some((maker, taker)) = tape {
+            (fees.maker, fees.taker, fees.source) = (maker, taker, instrument.origin.to_string().into());
+        }
+        let market_name = line.market_name().unwrap_or(line.name);
+        if self.sim.profile == Profile::Hummingbot
+            && let Some((maker, taker, buy_fee)) = options::hummingbot_fees(market_name)
+        {
+            (fees.maker, fees.taker, fees.buy_fee) = (maker, taker, buy_fee);
+            fees.source = "hummingbot profile".into();
+        }
+        if let Some(set) = self.settings.fees(market_name) {
+            set.apply(&instrument.pair, &mut fees, "settings")?;
+        }
+        if let Some(set) = overrides {
+            set.apply(&instrument.pair, &mut fees, "--fees")?;
+        }
+        Ok(fees)
+    }
+
+    /// What the screen says when the connector opens, before the notes.
+    fn introduce(&self, about: &mut About, paper: &PaperExchange) {
+        let pairs: Vec<String> = paper.names().instruments().iter().map(|i| i.pair.to_string()).collect();
+        let kept = if about.kept { "" } else { " (not kept after the session)" };
+        let of = |name: &str| {
+            let found = about.settings.iter().find(|(key, _)| *key == name);
+            found.map(|(_, words)| words.as_str()).unwrap_or_default()
+        };
+        let intro = [
+            format!("market   {}: {}", about.source, pairs.join(", ")),
+            format!("account  {}{kept}", about.account),
+            format!("profile  {}: queue {}, latency {}", of("profile"), of("queue"), of("latency")),
+        ];
+        about.notes.splice(0..0, intro);
+    }
+
+    fn settings_words(&self, config: &SimConfig, market_delay: Duration) -> Vec<(&'static str, String)> {
+        let mut words = vec![
+            ("profile", self.sim.profile.name().to_owned()),
+            ("queue", queue_words(config.queue)),
+            ("latency", latency_words(&config.latency)),
+        ];
+        if !market_delay.is_zero() {
+            words.push(("delay", format!("market orders are kept back for {} s", market_delay.as_secs())));
+        }
+        if config.public_market == crate::sim::PublicMarket::Tape {
+            words.push(("public", "the raw tape, without paper orders".to_owned()));
+        }
+        words.push(("seed", config.seed.to_string()));
+        words
+    }
+}
+
+/// Moves to the first instant at which the chosen books can be believed; the pair that `[PAIR]` defaults to.
+fn first_book(paper: &mut PaperExchange, chosen: &[Pair]) -> Result<Option<Pair>, DeskError> {
+    let names = std::sync::Arc::clone(paper.names());
+    let with_book: Vec<InstrumentId> = (0_u32..)
+        .map(InstrumentId)
+        .take(names.instruments().len())
+        .filter(|id| paper.sim().market(*id).is_some_and(|market| market.depth != FeedDepth::Prints))
+        .collect();
+    let wanted: Vec<InstrumentId> = chosen
+        .iter()
+        .filter_map(|pair| names.find(pair))
+        .map(|(id, _)| id)
+        .filter(|id| with_book.contains(id))
+        .collect();
+    if !wanted.is_empty() {
+        let missing = paper.run_until_trusted(&wanted)?;
+        if let Some(pair) =
+            missing.first().and_then(|id| names.instrument(*id)).map(|instrument| &instrument.pair)
+        {
+            return Err(DeskError::failed(format!(
+                "the source has no book of {pair}; leave out --pair {pair}, or add a file that has it"
+            )));
+        }
+        return Ok(chosen.first().cloned());
+    }
+    let any = |paper: &PaperExchange| with_book.iter().copied().find(|id| paper.sim().is_trusted(*id));
+    paper.run_until(crate::market::Timestamp::MAX, |paper| with_book.is_empty() || any(paper).is_some())?;
+    let first = any(paper).or_else(|| chosen.first().and_then(|pair| names.find(pair)).map(|(id, _)| id));
+    if first.is_some() {
+        let until = paper.now().plus(PATIENCE);
+        paper.run_until(until, |paper| with_book.iter().all(|id| paper.sim().is_trusted(*id)))?;
+    }
+    let first = first.unwrap_or_default();
+    Ok(names.instrument(first).map(|instrument| instrument.pair.clone()))
+}
+
+/// How a venue words refusals, as a plain function.
+fn native_of(venue: &dyn Venue) -> Option<NativeRefusal> {
+    fn words(venue: &dyn Venue, reason: RejectReason, instrument: Option<&Instrument>) -> Option<String> {
+        let error = venue.refusal(&Refused { reason, instrument, kind: None, side: None });
+        Some(format!("{} {}: {}", venue.name(), error.code, error.message))
+    }
+    match venue.name() {
+        "bitmart" => {
+            Some(|reason, instrument| words(crate::venue::venue("bitmart").ok()?, reason, instrument))
+        }
+        _ => None,
+    }
+}

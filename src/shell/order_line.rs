@@ -1,0 +1,474 @@
+//! The grammar of `buy` and `sell`.
+//!
+//! ```text
+//! buy|sell AMOUNT PAIR [at PRICE | at best[±N] | at N ticks below|above best] [limit|limit_maker|market]
+//!     [gtc|ioc|fok|gtd TIME] [stop P|take_profit P [by last|mark|index]] [stp none|taker|maker|both]
+//! ```
+//!
+//! Reading it ([`OrderLine::parse`]) needs no market; making an order of it ([`OrderLine::resolve`]) needs the
+//! instrument and the best prices.
+
+use rust_decimal::Decimal;
+
+use crate::connector::{OrderRequest, OrderType, TradeType};
+use crate::market::{Asset, Instrument, Pair, Product, Timestamp, parse_duration};
+use crate::order::{SelfTrade, TimeInForce, TriggerBy, TriggerKind};
+
+use super::ShellError;
+
+/// How much, as it was typed.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Amount {
+    /// `0.01`: in the instrument's quantity unit.
+    Qty(Decimal),
+    /// `0.5 XBT`: in base, down to the lot.
+    Base(Decimal, Asset),
+    /// `$500`: worth so much quote, down to the lot.
+    Notional(Decimal),
+}
+
+/// At which price, as it was typed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum At {
+    /// `at 65000.5`.
+    Price(Decimal),
+    /// `at best`, `at best-2`, `at 2 ticks below best`: ticks from the own side's best price, upwards.
+    Best {
+        /// How many; negative: below.
+        ticks: i64,
+    },
+}
+
+/// Until when, as it was typed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Life {
+    Gtc,
+    Ioc,
+    Fok,
+    Until(Timestamp),
+    For(std::time::Duration),
+}
+
+/// A line of `buy` or `sell`, read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OrderLine {
+    /// Buy or sell.
+    pub side: TradeType,
+    /// How much.
+    pub amount: Amount,
+    /// What.
+    pub pair: Pair,
+    /// At which price.
+    pub at: Option<At>,
+    /// How it meets the book.
+    pub order_type: Option<OrderType>,
+    life: Option<Life>,
+    trigger: Option<(TriggerKind, Decimal, TriggerBy)>,
+    self_trade: Option<SelfTrade>,
+}
+
+/// The best prices that an order line may refer to.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct BestPrices {
+    /// The best bid.
+    pub bid: Option<Decimal>,
+    /// The best ask.
+    pub ask: Option<Decimal>,
+}
+
+/// The words of an order line, one after another.
+struct Words<'a> {
+    words: std::iter::Peekable<std::slice::Iter<'a, &'a str>>,
+}
+
+impl<'a> Words<'a> {
+    fn next(&mut self, wanted: &str) -> Result<&'a str, ShellError> {
+        self.words.next().copied().ok_or_else(|| usage(&format!("{wanted} is missing")))
+    }
+
+    fn take(&mut self, word: &str) -> bool {
+        self.words.next_if(|next| next.eq_ignore_ascii_case(word)).is_some()
+    }
+
+    fn decimal(&mut self, wanted: &str) -> Result<Decimal, ShellError> {
+        let word = self.next(wanted)?;
+        decimal(word).ok_or_else(|| usage(&format!("not {wanted}: {word:?}")))
+    }
+}
+
+fn usage(what: &str) -> ShellError {
+    ShellError(format!("{what} (usage: buy|sell AMOUNT PAIR [at PRICE] …; see `help buy`)"))
+}
+
+fn decimal(text: &str) -> Option<Decimal> {
+    // What a decimal of 96 bits cannot hold exactly is refused, not rounded.
+    Decimal::from_str_exact(text).ok().or_else(|| Decimal::from_scientific(text).ok())
+}
+
+fn not_there(what: &str) -> ShellError {
+    ShellError(what.to_owned())
+}
+
+impl OrderLine {
+    /// Reads the words after `buy` or `sell`.
+    pub fn parse(side: TradeType, words: &[&str]) -> Result<Self, ShellError> {
+        let mut words = Words { words: words.iter().peekable() };
+        let typed = words.next("AMOUNT")?;
+        let (dollars, number) = match typed.strip_prefix('$') {
+            Some(rest) => (true, rest),
+            None => (false, typed),
+        };
+        let number = decimal(number).ok_or_else(|| usage(&format!("not an amount: {typed:?}")))?;
+        let word = words.next("PAIR")?;
+        let (asset, pair) = match word.contains('-') || dollars {
+            true => (None, word),
+            false => (Some(Asset::new(word)), words.next("PAIR")?),
+        };
+        let amount = match (dollars, asset) {
+            (true, _) => Amount::Notional(number),
+            (false, Some(asset)) => Amount::Base(number, asset),
+            (false, None) => Amount::Qty(number),
+        };
+        let pair = pair.parse().map_err(|error: crate::market::PairError| ShellError(error.to_string()))?;
+        let mut line = Self {
+            side,
+            amount,
+            pair,
+            at: None,
+            order_type: None,
+            life: None,
+            trigger: None,
+            self_trade: None,
+        };
+        while let Some(word) = words.words.next() {
+            line.option(&word.to_ascii_lowercase(), &mut words)?;
+        }
+        Ok(line)
+    }
+
+    fn option(&mut self, word: &str, words: &mut Words<'_>) -> Result<(), ShellError> {
+        let twice =
+            |there: bool| if there { Err(usage(&format!("{word:?} is one too many"))) } else { Ok(()) };
+        match word {
+            "at" => {
+                twice(self.at.is_some())?;
+                self.at = Some(at(words)?);
+            }
+            "limit" | "limit_maker" | "market" => {
+                twice(self.order_type.is_some())?;
+                self.order_type = Some(match word {
+                    "limit" => OrderType::Limit,
+                    "limit_maker" => OrderType::LimitMaker,
+                    _ => OrderType::Market,
+                });
+            }
+            "gtc" | "ioc" | "fok" | "gtd" => {
+                twice(self.life.is_some())?;
+                self.life = Some(life(word, words)?);
+            }
+            "stop" | "take_profit" => {
+                twice(self.trigger.is_some())?;
+                let kind = if word == "stop" { TriggerKind::Stop } else { TriggerKind::TakeProfit };
+                let price = words.decimal("a price to reach")?;
+                self.trigger = Some((kind, price, by(words)?));
+            }
+            "stp" => {
+                twice(self.self_trade.is_some())?;
+                self.self_trade = Some(match words.next("none, taker, maker or both")? {
+                    "none" => SelfTrade::None,
+                    "taker" => SelfTrade::CancelTaker,
+                    "maker" => SelfTrade::CancelMaker,
+                    "both" => SelfTrade::CancelBoth,
+                    other => return Err(usage(&format!("not a self-trade mode: {other:?}"))),
+                });
+            }
+            "reduce_only" | "open" | "close" => {
+                return Err(not_there(&format!(
+                    "{word}: no perpetual is connected; a spot order has no position"
+                )));
+            }
+            "trail" | "show" => {
+                return Err(not_there(&format!(
+                    "{word}: trailing and iceberg orders are not part of this build"
+                )));
+            }
+            other => return Err(usage(&format!("what is {other:?}?"))),
+        }
+        Ok(())
+    }
+
+    /// The order that the line means now, and a sentence that says so.
+    pub fn resolve(
+        &self,
+        instrument: &Instrument,
+        best: BestPrices,
+        now: Timestamp,
+    ) -> Result<(OrderRequest, String), ShellError> {
+        let price = self.price(instrument, best)?;
+        let order_type =
+            self.order_type.unwrap_or(if price.is_some() { OrderType::Limit } else { OrderType::Market });
+        match (order_type, price) {
+            (OrderType::Market, Some(_)) => {
+                return Err(usage("a market order takes no price: leave out `at`"));
+            }
+            (OrderType::Limit | OrderType::LimitMaker, None) => {
+                return Err(usage("a limit order needs a price: `at PRICE` or `at best`"));
+            }
+            _ => {}
+        }
+        let tif = self.time_in_force(order_type, now)?;
+        let (amount, made_of) = self.quantity(instrument, price, best)?;
+        let request = OrderRequest {
+            time_in_force: tif,
+            trigger: self.trigger,
+            self_trade: self.self_trade,
+            quantize: false,
+            ..OrderRequest::new(self.side, self.pair.clone(), amount, order_type, price)
+        };
+        let sentence = describe(&request) + &made_of;
+        Ok((request, sentence))
+    }
+
+    fn price(&self, instrument: &Instrument, best: BestPrices) -> Result<Option<Decimal>, ShellError> {
+        let ticks = match self.at {
+            None => return Ok(None),
+            Some(At::Price(price)) => return Ok(Some(price.normalize())),
+            Some(At::Best { ticks }) => ticks,
+        };
+        let (own, name) = if self.side == TradeType::Buy { (best.bid, "bid") } else { (best.ask, "ask") };
+        let own =
+            own.ok_or_else(|| ShellError(format!("{} has no best {name} now: give a price", self.pair)))?;
+        let tick = instrument.price_decimal(instrument.rule.tick);
+        let moved = Decimal::from(ticks).checked_mul(tick).and_then(|by| own.checked_add(by));
+        let price = moved.filter(|price| *price > Decimal::ZERO);
+        let price =
+            price.ok_or_else(|| ShellError(format!("best {name} {own} {ticks:+} ticks is no price")))?;
+        Ok(Some(price.normalize()))
+    }
+
+    fn time_in_force(&self, order_type: OrderType, now: Timestamp) -> Result<TimeInForce, ShellError> {
+        Ok(match self.life {
+            None if order_type == OrderType::Market => TimeInForce::Ioc,
+            Some(Life::Gtc | Life::Until(_) | Life::For(_)) if order_type == OrderType::Market => {
+                return Err(usage("a market order does not rest: ioc or fok"));
+            }
+            None | Some(Life::Gtc) => TimeInForce::Gtc,
+            Some(Life::Ioc) => TimeInForce::Ioc,
+            Some(Life::Fok) => TimeInForce::Fok,
+            Some(Life::Until(time)) => TimeInForce::Gtd(time),
+            Some(Life::For(length)) => TimeInForce::Gtd(now.plus(length)),
+        })
+    }
+
+    /// The amount in the instrument's unit, and how it was reckoned.
+    fn quantity(
+        &self,
+        instrument: &Instrument,
+        price: Option<Decimal>,
+        best: BestPrices,
+    ) -> Result<(Decimal, String), ShellError> {
+        let unit = unit(instrument);
+        match &self.amount {
+            Amount::Qty(amount) => Ok((amount.normalize(), String::new())),
+            Amount::Base(amount, asset) => {
+                if *asset != instrument.pair.base {
+                    let base = &instrument.pair.base;
+                    return Err(usage(&format!("{asset} is not the base of {}; that is {base}", self.pair)));
+                }
+                if instrument.product != Product::Spot {
+                    return Err(not_there("amounts in base of a contract: no perpetual is connected"));
+                }
+                let floored = floor(*amount, instrument);
+                Ok((floored, format!(" [{amount} {asset} = {floored} {unit}]")))
+            }
+            Amount::Notional(value) => {
+                let other = if self.side == TradeType::Buy { best.ask } else { best.bid };
+                let at = price.or(other).filter(|price| !price.is_zero());
+                let at =
+                    at.ok_or_else(|| ShellError(format!("{} has no price for ${value} now", self.pair)))?;
+                let amount =
+                    value.checked_div(at).map(|amount| floor(amount, instrument)).unwrap_or_default();
+                if amount <= Decimal::ZERO {
+                    let lot = instrument.qty_decimal(instrument.rule.lot);
+                    return Err(ShellError(format!("${value} at {at} is less than one lot ({lot} {unit})")));
+                }
+                Ok((amount, format!(" [${value} at {at} = {amount} {unit}]")))
+            }
+        }
+    }
+}
+
+fn at(words: &mut Words<'_>) -> Result<At, ShellError> {
+    let word = words.next("a price or `best`")?;
+    let lower = word.to_ascii_lowercase();
+    if let Some(rest) = lower.strip_prefix("best") {
+        let ticks = if rest.is_empty() {
+            Some(0)
+        } else {
+            rest.parse().ok().filter(|_| rest.starts_with(['+', '-']))
+        };
+        return ticks.map(|ticks| At::Best { ticks }).ok_or_else(|| usage(&format!("not a price: {word:?}")));
+    }
+    if words.take("ticks") || words.take("tick") {
+        let count: i64 = word.parse().map_err(|_| usage(&format!("not a number of ticks: {word:?}")))?;
+        let below = words.take("below");
+        if !below && !words.take("above") {
+            return Err(usage("`below best` or `above best` is missing"));
+        }
+        if !words.take("best") {
+            return Err(usage("`best` is missing"));
+        }
+        return Ok(At::Best { ticks: if below { count.saturating_neg() } else { count } });
+    }
+    decimal(word).map(At::Price).ok_or_else(|| usage(&format!("not a price: {word:?}")))
+}
+
+fn life(word: &str, words: &mut Words<'_>) -> Result<Life, ShellError> {
+    Ok(match word {
+        "gtc" => Life::Gtc,
+        "ioc" => Life::Ioc,
+        "fok" => Life::Fok,
+        _ => {
+            let time = words.next("a time")?;
+            let is_length = time.ends_with(|c: char| c.is_ascii_alphabetic()) && !time.contains('T');
+            match parse_duration(time).filter(|_| is_length) {
+                Some(length) => Life::For(length),
+                None => Life::Until(time.parse().map_err(|error: crate::market::TimestampError| {
+                    ShellError(format!("{error}, or a length such as 30s"))
+                })?),
+            }
+        }
+    })
+}
+
+fn by(words: &mut Words<'_>) -> Result<TriggerBy, ShellError> {
+    if !words.take("by") {
+        return Ok(TriggerBy::Last);
+    }
+    match words.next("last, mark or index")? {
+        "last" => Ok(TriggerBy::Last),
+        which @ ("mark" | "index") => Err(not_there(&format!("by {which}: spot has only a last price"))),
+        other => Err(usage(&format!("not a price: {other:?} (last, mark, index)"))),
+    }
+}
+
+fn floor(amount: Decimal, instrument: &Instrument) -> Decimal {
+    let lot = instrument.qty_decimal(instrument.rule.lot);
+    amount.checked_rem(lot).map_or(amount, |rest| (amount - rest).normalize())
+}
+
+/// What amounts of an instrument are counted in.
+pub fn unit(instrument: &Instrument) -> String {
+    match instrument.product {
+        Product::Spot => instrument.pair.base.to_string(),
+        Product::Linear { multiplier } if multiplier == Decimal::ONE => instrument.pair.base.to_string(),
+        _ => "contracts".to_owned(),
+    }
+}
+
+/// An order in words: `buy 0.01 BTC-USDT at 64999.99, limit gtc`.
+pub fn describe(request: &OrderRequest) -> String {
+    let side = if request.trade_type == TradeType::Sell { "sell" } else { "buy" };
+    let mut text = format!("{side} {} {}", request.amount, request.trading_pair);
+    if let Some(price) = request.price {
+        text += &format!(" at {price}");
+    }
+    text += &format!(", {}", kind_words(request.order_type, request.time_in_force));
+    if let Some((kind, price, _)) = request.trigger {
+        let word = if kind == TriggerKind::Stop { "stop" } else { "take profit" };
+        text += &format!(", {word} {price}");
+    }
+    text
+}
+
+/// `limit gtc`, `market`.
+pub fn kind_words(order_type: OrderType, tif: TimeInForce) -> String {
+    let kind = order_type.name().to_ascii_lowercase();
+    match tif {
+        TimeInForce::Ioc if order_type == OrderType::Market => kind,
+        TimeInForce::Gtc => format!("{kind} gtc"),
+        TimeInForce::Ioc => format!("{kind} ioc"),
+        TimeInForce::Fok => format!("{kind} fok"),
+        TimeInForce::Gtd(time) => format!("{kind} gtd {time}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::market::Qty;
+
+    fn btc() -> Instrument {
+        let mut btc = Instrument::spot("BTC_USDT", Pair::new("BTC", "USDT"), 2, 5).unwrap();
+        btc.rule.lot = Qty::from_units(10);
+        btc
+    }
+
+    fn resolve(text: &str) -> Result<(OrderRequest, String), ShellError> {
+        let words: Vec<&str> = text.split_whitespace().collect();
+        let side = if words[0] == "buy" { TradeType::Buy } else { TradeType::Sell };
+        let best =
+            BestPrices { bid: Some("65000.10".parse().unwrap()), ask: Some("65000.50".parse().unwrap()) };
+        OrderLine::parse(side, &words[1..])?.resolve(&btc(), best, Timestamp::from_millis(0))
+    }
+
+    #[test]
+    fn what_lines_mean() {
+        for (line, want) in [
+            ("buy 0.01 BTC-USDT", "buy 0.01 BTC-USDT, market"),
+            ("buy 0.01 BTC-USDT market fok", "buy 0.01 BTC-USDT, market fok"),
+            ("sell 0.01 BTC-USDT at 66000", "sell 0.01 BTC-USDT at 66000, limit gtc"),
+            ("buy 0.01 btc-usdt at best", "buy 0.01 BTC-USDT at 65000.1, limit gtc"),
+            ("buy 0.01 BTC-USDT at best-2", "buy 0.01 BTC-USDT at 65000.08, limit gtc"),
+            ("sell 0.01 BTC-USDT at best+2", "sell 0.01 BTC-USDT at 65000.52, limit gtc"),
+            ("buy 0.01 BTC-USDT at 1 ticks below best", "buy 0.01 BTC-USDT at 65000.09, limit gtc"),
+            ("sell 0.01 BTC-USDT at 1 tick above best ioc", "sell 0.01 BTC-USDT at 65000.51, limit ioc"),
+            ("buy 0.01 BTC-USDT at best limit_maker", "buy 0.01 BTC-USDT at 65000.1, limit_maker gtc"),
+            ("buy 0.01237 BTC BTC-USDT", "buy 0.0123 BTC-USDT, market [0.01237 BTC = 0.0123 BTC]"),
+            ("buy $500 BTC-USDT", "buy 0.0076 BTC-USDT, market [$500 at 65000.50 = 0.0076 BTC]"),
+            (
+                "sell $500 BTC-USDT at 50000",
+                "sell 0.01 BTC-USDT at 50000, limit gtc [$500 at 50000 = 0.01 BTC]",
+            ),
+            ("buy 1 BTC-USDT at 1 gtd 30s", "buy 1 BTC-USDT at 1, limit gtd 1970-01-01T00:00:30Z"),
+            (
+                "buy 1 BTC-USDT at 1 gtd 2026-01-05T10:00:00Z",
+                "buy 1 BTC-USDT at 1, limit gtd 2026-01-05T10:00:00Z",
+            ),
+            ("buy 1 BTC-USDT stop 66000 by last", "buy 1 BTC-USDT, market, stop 66000"),
+            ("sell 1 BTC-USDT at 9 take_profit 10", "sell 1 BTC-USDT at 9, limit gtc, take profit 10"),
+        ] {
+            assert_eq!(resolve(line).map(|(_, text)| text).unwrap(), want, "{line}");
+        }
+        let (request, _) = resolve("buy 1 BTC-USDT at 1 stp both").unwrap();
+        assert_eq!(request.self_trade, Some(SelfTrade::CancelBoth));
+    }
+
+    #[test]
+    fn what_lines_do_not_mean() {
+        for (line, want) in [
+            ("buy", "AMOUNT is missing"),
+            ("buy x BTC-USDT", "not an amount: \"x\""),
+            ("buy 1", "PAIR is missing"),
+            ("buy 1 BTC", "PAIR is missing"),
+            ("buy 1 ETH BTC-USDT", "ETH is not the base of BTC-USDT"),
+            ("buy 1 BTC-USDT at", "a price or `best` is missing"),
+            ("buy 1 BTC-USDT at bestest", "not a price: \"bestest\""),
+            ("buy 1 BTC-USDT at 3 ticks", "`below best` or `above best` is missing"),
+            ("buy 1 BTC-USDT at 9999999999 ticks below best", "is no price"),
+            ("buy 1 BTC-USDT limit", "a limit order needs a price"),
+            ("buy 1 BTC-USDT at 5 market", "a market order takes no price"),
+            ("buy 1 BTC-USDT market gtc", "a market order does not rest"),
+            ("buy 1 BTC-USDT at 5 at 6", "\"at\" is one too many"),
+            ("buy 1 BTC-USDT at 5 gtd soon", "not a time: \"soon\""),
+            ("buy 1 BTC-USDT reduce_only", "no perpetual is connected"),
+            ("buy 1 BTC-USDT show 1", "not part of this build"),
+            ("buy 1 BTC-USDT stop 5 by mark", "spot has only a last price"),
+            ("buy $0.01 BTC-USDT", "less than one lot"),
+            ("buy 1 BTC-USDT please", "what is \"please\"?"),
+        ] {
+            let error = resolve(line).unwrap_err().to_string();
+            assert!(error.contains(want), "{line}: {error}");
+        }
+    }
+}

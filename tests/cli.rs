@@ -1,0 +1,239 @@
+//! The command line as users and scripts meet it: exit code, stdout, stderr.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that fails says where")]
+
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+/// One run of the program, with a data folder of its own.
+struct Run {
+    folder: tempfile::TempDir,
+}
+
+impl Run {
+    fn new() -> Self {
+        Self { folder: tempfile::tempdir().unwrap() }
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_papertape"));
+        command.arg("--data-dir").arg(self.folder.path()).args(arguments).current_dir(self.folder.path());
+        command.env("COLUMNS", "110").stdin(Stdio::null());
+        command
+    }
+
+    /// Exit code, stdout and stderr in one text.
+    fn show(&self, arguments: &[&str]) -> String {
+        let output = self.command(arguments).output().unwrap();
+        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+        let code = output.status.code().unwrap();
+        let all =
+            format!("exit {code}\n--- stdout\n{}--- stderr\n{}", text(&output.stdout), text(&output.stderr));
+        all.replace(self.folder.path().to_str().unwrap(), "DATA")
+    }
+
+    fn demo(&self, commands: &str) -> String {
+        self.show(&["connect", "bitmart_paper_trade", "--demo", "-c", commands])
+    }
+}
+
+const MUST_SHOW: &str = "balance; order_book BTC-USDT --lines 3; buy 0.01 BTC-USDT at 1 ticks below best; orders; \
+                         step 500; order last; history; balance";
+
+#[test]
+fn the_first_session_ends_with_a_fill() {
+    let first = Run::new().demo(MUST_SHOW);
+    assert_eq!(first, Run::new().demo(MUST_SHOW), "the same bytes twice");
+    assert!(first.contains("You are now connected to bitmart_paper_trade."));
+    insta::assert_snapshot!(first);
+}
+
+#[test]
+fn the_same_session_from_standard_input() {
+    let run = Run::new();
+    let mut command = run.command(&["connect", "bitmart_paper_trade", "--demo"]);
+    let mut child =
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(MUST_SHOW.replace("; ", "\n").as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let shown = String::from_utf8(output.stdout).unwrap();
+    assert!(run.demo(MUST_SHOW).contains(&shown));
+}
+
+#[test]
+fn names_and_options_that_cannot_be_used() {
+    let run = Run::new();
+    let demo = |more: &[&'static str]| {
+        [&["connect", "bitmart_paper_trade", "--demo", "-c", "balance"], more].concat()
+    };
+    let lines = [
+        vec![],
+        vec!["bogus"],
+        vec!["connect", "bitmart"],
+        vec!["connect", "hitbtc_paper_trade", "--demo"],
+        vec!["connect", "bitmex_testnet"],
+        vec!["connect", "nowhere"],
+        vec!["connect", "bitmart_paper_trade", "-c", "balance"],
+        demo(&["--queue", "exact"]),
+        demo(&["--queue", "sideways"]),
+        demo(&["--latency", "fast"]),
+        demo(&["--fees", "2,3"]),
+        demo(&["--balance", "USDT"]),
+        demo(&["--balance", "FOO=1"]),
+        demo(&["--pair", "FOO-USDT"]),
+        demo(&["--account", "../x"]),
+        demo(&["--record", "x"]),
+        demo(&["--serve", "x"]),
+        demo(&["--live"]),
+        vec!["account", "show", "nobody"],
+        vec!["account", "list", "--store", "none"],
+        vec!["completions", "tcsh"],
+    ];
+    let shown: Vec<String> =
+        lines.iter().map(|line| format!("$ papertape {}\n{}", line.join(" "), run.show(line))).collect();
+    insta::assert_snapshot!(shown.join("\n"));
+}
+
+#[test]
+fn help_texts() {
+    let run = Run::new();
+    let commands = ["connectors", "connect", "inspect", "convert", "synth", "account", "completions"];
+    let shown: Vec<String> = std::iter::once(run.show(&["--help"]))
+        .chain(commands.iter().map(|command| run.show(&[command, "--help"])))
+        .collect();
+    insta::assert_snapshot!(shown.join("\n"));
+}
+
+#[test]
+fn an_account_is_kept_between_sessions() {
+    let run = Run::new();
+    let session = |more: &[&str], commands: &str| {
+        let named = ["connect", "bitmart_paper_trade", "--demo", "--account", "kept"];
+        run.show(&[&named[..], more, &["-c", commands]].concat())
+    };
+    let shown = [
+        session(&["--balance", "USDT=5000"], "buy 0.01 BTC-USDT at 60000; buy 0.02 BTC-USDT; balance"),
+        run.show(&["account", "list"]),
+        run.show(&["account", "show", "kept"]),
+        run.show(&["account", "export", "kept"]),
+        session(&["--balance", "USDT=5000"], "balance"),
+        session(&[], "orders; balance"),
+        session(&["--pair", "ETH-USDT"], "orders; balance"),
+        session(&["--fresh", "--balance", "USDT=7"], "balance"),
+        run.show(&["account", "show", "kept", "--json"]),
+        run.show(&["account", "reset", "kept"]),
+        run.show(&["account", "list", "--json"]),
+    ];
+    insta::assert_snapshot!(shown.join("\n"));
+}
+
+#[test]
+fn a_damaged_account_is_named_and_left_alone() {
+    let run = Run::new();
+    let file = run.folder.path().join("accounts/bitmart_paper_trade/kept.json");
+    std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+    std::fs::write(&file, "{\"format\": \"paper").unwrap();
+    for more in [&[][..], &["--fresh"]] {
+        let line =
+            [&["connect", "bitmart_paper_trade", "--demo", "--account", "kept", "-c", "balance"][..], more];
+        let shown = run.show(&line.concat());
+        assert!(shown.starts_with("exit 1") && shown.contains("kept.json: not a paper account"), "{shown}");
+    }
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "{\"format\": \"paper");
+}
+
+#[test]
+fn a_script_on_recorded_data_leaves_nothing_behind() {
+    let run = Run::new();
+    run.demo("buy 0.01 BTC-USDT");
+    assert_eq!(std::fs::read_dir(run.folder.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn exports_are_tables() {
+    let run = Run::new();
+    let commands = "buy 0.01 BTC-USDT; sell 0.004 BTC-USDT at best; cancel 2; buy 9 BTC-USDT; export trades t; \
+                    export orders o.csv; export ledger l.csv; export trades t";
+    let session = run.demo(commands);
+    let read = |name: &str| std::fs::read_to_string(run.folder.path().join(name)).unwrap();
+    insta::assert_snapshot!(format!("{session}\n{}\n{}\n{}", read("t.csv"), read("o.csv"), read("l.csv")));
+}
+
+#[test]
+fn settings_are_read_and_written() {
+    let run = Run::new();
+    let config = run.folder.path().join("conf.toml");
+    let text = "bitmart_taker_percent_fee = 0.1\n[paper_trade.paper_trade_account_balance]\nBTC = 3\n";
+    std::fs::write(&config, text).unwrap();
+    let with = |commands: &str| {
+        let config = config.to_str().unwrap();
+        run.show(&["--config", config, "connect", "bitmart_paper_trade", "--demo", "-c", commands])
+    };
+    insta::assert_snapshot!(
+        [with("balance; fees; balance paper ETH 0.5"), with("balance; balance paper")].join("\n")
+    );
+}
+
+#[test]
+fn hummingbots_profile_keeps_market_orders_back() {
+    let line = ["connect", "bitmart_paper_trade", "--demo", "--profile", "hummingbot"];
+    let shown = Run::new().show(&[&line[..], &["-c", "buy 0.01 BTC-USDT; order 1; fees; status"]].concat());
+    insta::assert_snapshot!(shown);
+}
+
+#[test]
+fn a_closed_pipe_is_no_error() {
+    let run = Run::new();
+    let commands = "order_book --lines 50;".repeat(2_000);
+    let mut command = run.command(&["connect", "bitmart_paper_trade", "--demo", "-c", &commands]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!((output.status.code(), output.stderr.as_slice()), (Some(0), &b""[..]));
+}
+
+#[test]
+fn completions_are_printed() {
+    let run = Run::new();
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        let shown = run.show(&["completions", shell]);
+        assert!(shown.starts_with("exit 0") && shown.contains("papertape"), "{shell}");
+    }
+}
+
+/// A real market, borrowed: Binance's book of five minutes under BitMart's rules. The data lies beside the
+/// repository; where it does not, there is nothing to test.
+#[test]
+fn a_real_book_is_walked_and_queued_in() {
+    let above =
+        Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().map(|folder| folder.join("shared/data/csv"));
+    let Some(folder) = above.into_iter().find(|folder| folder.exists()) else { return };
+    let [book, trades] = ["incremental_book_L2", "trades"]
+        .map(|kind| folder.join(format!("binance_{kind}_2024-08-08_ETHUSDT.csv.gz")));
+    let files = ["--csv", book.to_str().unwrap(), "--csv", trades.to_str().unwrap(), "--pair", "ETH-USDT"];
+    let commands = "balance; order_book ETH-USDT --lines 3; buy 35 ETH-USDT; order last; step 48s; \
+                    sell 0.5 ETH-USDT at best; orders; wait last 60s; order last; history; balance; run";
+    let line = [&["connect", "bitmart_paper_trade"][..], &files, &["-c", commands]].concat();
+    let shown = Run::new().show(&line);
+    assert_eq!(shown, Run::new().show(&line));
+    insta::assert_snapshot!(shown);
+}
+
+#[test]
+fn what_nobody_was_told_of_is_written_down_all_the_same() {
+    let run = Run::new();
+    let line = ["connect", "bitmart_paper_trade", "--demo", "--account", "a", "--latency", "5000"];
+    // The answer would take ten seconds; the session ends before.
+    run.show(&[&line[..], &["-c", "buy 0.01 BTC-USDT at best; step 6s; amend 1 amount 0.02; exit"]].concat());
+    let shown = run.show(&["account", "show", "a"]);
+    assert!(shown.contains("open: buy 0.02 BTC-USDT") || shown.contains("1 fills"), "{shown}");
+}
+
+#[test]
+fn a_loop_has_no_end() {
+    let run = Run::new();
+    let line = ["connect", "bitmart_paper_trade", "--demo", "--loop", "-v", "-c", "run; step 2h"];
+    let shown = run.show(&line);
+    assert!(shown.contains("no end") && shown.contains("feed: messages"), "{shown}");
+}
