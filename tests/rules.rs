@@ -436,6 +436,19 @@ fn rule_06_book_before_trade() {
         2s  ?     a1 ahead 1
         ",
     );
+    // The level's later changes count, too: a crossed book that was repaired has nothing left ahead of us.
+    both(
+        &queue(QueueModel::Conservative),
+        "
+        0s  book  bid 10 @ 99.0 | ask 15 @ 100.0, 1 @ 101.0
+        1s  a1    sell 12 @ 100.0                   -> a1 open ahead 15
+        2s  frame ask 5 @ 100.0
+        2s  frame bid 2 @ 100.0                     -> a1 fills 2 @ 100 maker leaves 10
+        2s  ?     a1 ahead 0
+        2s  trade buy 5 @ 100.0                     -> nothing
+        2s  ?     a1 ahead 0
+        ",
+    );
     // A level that vanishes without a print fills nobody.
     both(&plain(), &format!("{start}\n 2s frame bid 0 @ 100.0 -> nothing\n 2s ? a1 ahead 0, a1 leaves 1"));
 }

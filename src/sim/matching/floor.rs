@@ -234,6 +234,8 @@ impl Floor<'_> {
         let Some(queue) = queue else { return };
         if let Some((shrink, id)) = shrink {
             self.note(side, queue, Moved::Shrink(shrink, id));
+        } else if clamp_only && (before != after || self.is_behind(side, queue, free_after)) {
+            self.note(side, queue, Moved::Clamp(free_after));
         }
         let unit = self.unit();
         let (lot, model) = (self.market.lot(), self.config.queue);
@@ -247,6 +249,12 @@ impl Floor<'_> {
             live.ahead = moved.max(least);
             least = live.ahead;
         });
+    }
+
+    /// Whether the last order of a queue stands behind more than `free`.
+    fn is_behind(&self, side: Side, queue: u32, free: Qty) -> bool {
+        let last = self.market.resting[side.index()].queue(queue).slots(self.orders).next_back();
+        last.is_some_and(|slot| self.orders.live(slot).ahead > Place::behind(free, self.market.lot()))
     }
 
     /// Whole quantity units in one 1/1024 of a quantity's smallest unit.

@@ -264,6 +264,7 @@ impl Floor<'_> {
             *place = order.place.unwrap_or(*place);
             let moved = match entry.what {
                 Moved::Shrink(shrink, _) => queue::shrink(model, *place, shrink, lot, unit),
+                Moved::Clamp(free) => Place::clamp(*place, free, lot),
                 Moved::Taken(qty) => place.pay(qty, lot).0,
             };
             least = moved.max(least);

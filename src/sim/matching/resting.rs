@@ -334,6 +334,8 @@ pub(crate) struct LogEntry {
 pub(crate) enum Moved {
     /// The level shrank; the number is of its cancellation.
     Shrink(Shrink, CancellationId),
+    /// The level was restated, or went, without saying who left: no more than so much is ahead of anyone.
+    Clamp(Qty),
     /// Paper takers took so much of the market volume.
     Taken(Qty),
 }
