@@ -188,25 +188,30 @@ impl Ours {
         let side = |bid: bool| if bid { Side::Buy } else { Side::Sell };
         let qty = |qty: u64| Qty::from_units(qty.cast_signed());
         let instrument = InstrumentId(0);
-        let (of, body) = match *op {
+        match *op {
             Op::Limit { id, bid, price, qty: amount } => {
                 self.sent += 1;
                 let price = Price::from_units(price.cast_signed());
-                (id, RequestBody::Place(NewOrder::limit(instrument, side(bid), qty(amount), price)))
+                let order = NewOrder::limit(instrument, side(bid), qty(amount), price);
+                self.ask(id, RequestBody::Place(order));
             }
-            Op::Cancel { id, order } => (id, RequestBody::Cancel(OrderRef::Id(OrderId(order)))),
+            Op::Cancel { id, order } => self.ask(id, RequestBody::Cancel(OrderRef::Id(OrderId(order)))),
             Op::Market { id, bid, qty: amount } => {
                 self.sent += 1;
-                (id, RequestBody::Place(NewOrder::market(instrument, side(bid), qty(amount))))
+                let order = NewOrder::market(instrument, side(bid), qty(amount));
+                self.ask(id, RequestBody::Place(order));
             }
-        };
+        }
+        self.seen.read(&mut self.updates);
+    }
+
+    /// It arrives at once, and is carried out when the clock goes on: with the next request.
+    #[inline(always)]
+    fn ask(&mut self, of: u64, body: RequestBody) {
         let account = AccountId((of % ACCOUNTS) as u32);
         let request = Request { session: SessionId(account.0), account, tag: 0, body };
         self.now += 1;
-        let now = Timestamp::from_nanos(self.now);
-        // It arrives at once, and is carried out when the clock goes on: with the next request.
-        self.exchange.apply(now, Input::Request(request), &mut self.updates);
-        self.seen.read(&mut self.updates);
+        self.exchange.apply(Timestamp::from_nanos(self.now), Input::Request(request), &mut self.updates);
     }
 }
 
@@ -258,6 +263,7 @@ fn main() {
     } else {
         &[(1_000_000, 1_000, 217_649), (1_000_000, 1_000_000, 217_245)]
     };
+    // A number picks one of the cases; 0 none of them.
     let only: Option<u64> = std::env::args().find_map(|arg| arg.parse().ok());
     let mut cost = Vec::new();
     for &(operations, open, want) in cases.iter().filter(|case| only.is_none_or(|open| open == case.1)) {
@@ -284,7 +290,7 @@ fn main() {
     if let [few, many] = cost[..] {
         println!("matching cost at 1 M open orders / at 1,000: {:.2}", many / few);
     }
-    if only.is_some() {
+    if only.is_some_and(|open| open > 0) {
         return;
     }
     let (short, long, ops) = if small { (1_000, 10_000, 1_000) } else { (10_000, 10_000_000, 200_000) };

@@ -245,7 +245,7 @@ impl Stage {
                             }
                         }
                         // The amount of a quote-sized order grows with its fills.
-                        OrderEvent::Filled if state.is_some_and(|state| state.quote_qty.is_some()) => {
+                        OrderEvent::Filled if state.is_some_and(|state| state.quote_qty().is_some()) => {
                             fill_words.clone()
                         }
                         OrderEvent::Filled if leaves.is_zero() => format!("{fill_words}, done"),

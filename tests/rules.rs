@@ -10,11 +10,12 @@ mod naive;
 
 use std::time::Duration;
 
-use papertape::market::{FeedDepth, InstrumentId, Level, Price, Qty, Side, Timestamp};
-use papertape::order::{AccountId, Evidence, FillRule, SelfTrade};
+use papertape::market::{FeedDepth, Group, GroupKind, InstrumentId, Level, Price, Qty, Side, Timestamp};
+use papertape::order::{AccountId, Evidence, FillRule, NewOrder, RejectReason, SelfTrade, SessionId};
 use papertape::sim::{
-    Balance, CrossedBook, FeeSchedule, Fill, Input, LatencyModel, Law, LedgerEntry, OrderState, Owner,
-    PostOnlyAnswer, QueueModel, Rate, Refill, SimConfig, SimulatedExchange, Update, UpdateBody, View,
+    Admin, Balance, CrossedBook, FeeSchedule, Fill, Input, LatencyModel, Law, LedgerEntry, OrderEvent,
+    OrderState, Owner, PostOnlyAnswer, QueueModel, Rate, Refill, Request, RequestBody, SimConfig,
+    SimulatedExchange, Update, UpdateBody, View,
 };
 
 use common::Exchange;
@@ -622,7 +623,7 @@ fn rule_10_amend() {
             _ => None,
         })
         .collect();
-    assert_eq!(ids, [1, 2, 2, 2]);
+    assert_eq!(ids, [1, 2, 2]);
 }
 
 #[test]
@@ -878,4 +879,38 @@ fn rule_16_halts() {
         Some(Price::from_units(1_005))
     );
     assert_eq!(scene.exchange.best_price(InstrumentId(0), Side::Sell, View::Tape), None);
+}
+
+#[test]
+fn a_cost_beyond_the_ledger_is_refused_with_the_largest_that_fits() {
+    // 2¹²⁵ ÷ (10⁵ units of quote a unit of price and quantity × 2·10⁶, the taker's rate) ÷ a price of 10¹⁵ units.
+    let mut exchange = SimulatedExchange::start(fees(1_000_000, 2_000_000));
+    let now = Timestamp::from_nanos(0);
+    let mut updates = Vec::new();
+    exchange.apply(now, Input::Admin(Admin::OpenAccount(AccountId(0))), &mut updates);
+    let snapshot = Group {
+        instrument: InstrumentId(0),
+        kind: GroupKind::Snapshot,
+        exchange_time: now,
+        receive_time: now,
+        events: &[],
+        ids: &[],
+    };
+    exchange.apply(now, Input::Market(snapshot), &mut updates);
+    let mut ask = |qty: i64| {
+        let price = Price::from_units(1_000_000_000_000_000);
+        let body =
+            RequestBody::Place(NewOrder::limit(InstrumentId(0), Side::Buy, Qty::from_units(qty), price));
+        let request = Request { session: SessionId(0), account: AccountId(0), tag: 1, body };
+        updates.clear();
+        exchange.apply(now, Input::Request(request), &mut updates);
+        exchange.apply(now, Input::Advance, &mut updates);
+        match &updates.last().unwrap().body {
+            UpdateBody::Order(update) => update.event,
+            other => panic!("{other:?}"),
+        }
+    };
+    let max = Qty::from_units(212_676_479_325);
+    assert_eq!(ask(max.units() + 1), OrderEvent::Rejected(RejectReason::QtyTooLarge { max }));
+    assert!(matches!(ask(max.units()), OrderEvent::Rejected(RejectReason::InsufficientBalance { .. })));
 }

@@ -273,7 +273,7 @@ impl SnapshotJournal {
             filled: instrument.qty_decimal(state.filled),
             tif: state.tif,
             trigger: state
-                .trigger
+                .trigger()
                 .filter(|_| state.status == crate::order::OrderStatus::Waiting)
                 .map(|trigger| (trigger.kind, instrument.price_decimal(trigger.price), trigger.by)),
         })

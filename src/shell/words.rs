@@ -79,7 +79,7 @@ pub(super) fn standing(known: &Known, instrument: &Instrument) -> String {
         return "waits at the door: the book cannot be believed at the moment".to_owned();
     }
     if known.order.waiting {
-        let trigger = known.state.as_ref().and_then(|state| state.trigger);
+        let trigger = known.state.as_ref().and_then(|state| state.trigger());
         let price =
             trigger.map(|trigger| instrument.show_price(trigger.price).to_string()).unwrap_or_default();
         return format!("waits for {price}");

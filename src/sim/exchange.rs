@@ -3,11 +3,11 @@
 use serde::{Deserialize, Serialize};
 
 use super::account::{About, Accounts, FeeModel, Posting};
-use super::matching::{Counters, Floor, Market, Orders, SavedMarket, Units, fact, unborn};
+use super::matching::{Applied, Counters, Floor, Market, Orders, SavedMarket, Slot, Units, fact, unborn};
 use super::schedule::{Due, Pending, Schedule};
 use super::{
     Admin, Cause, Digest, Input, MarketConfig, OrderEvent, OrderState, Owner, PublicTrade, QueueModel, Rate,
-    RequestBody, SimConfig, Update,
+    Request, RequestBody, SimConfig, Update,
 };
 use crate::market::decimal::units_of;
 use crate::market::{Asset, Group, InstrumentId, Level, OrderBook, Price, Side, Timestamp};
@@ -121,26 +121,52 @@ impl SimulatedExchange {
     ///
     /// # Panics
     /// Where `now` is earlier than the last: sources are merged by time before they come here.
+    #[inline]
     pub fn apply(&mut self, now: Timestamp, input: Input<'_>, updates: &mut Vec<Update>) {
         assert!(now >= self.now, "time ran backwards: {now} after {}", self.now);
-        if self.schedule.is_due(now) {
-            self.run_due(now, updates);
+        // Nearly every input: the tape moves a market where no order is alive.
+        if let Input::Market(group) = &input
+            && !self.schedule.is_due(now)
+        {
+            self.now = now;
+            self.on_group(group, updates);
+        } else {
+            self.apply_other(now, input, updates);
         }
+    }
+
+    fn apply_other(&mut self, now: Timestamp, input: Input<'_>, updates: &mut Vec<Update>) {
+        let wanted = match &input {
+            Input::Request(Request { body: RequestBody::Cancel(OrderRef::Id(id)), .. }) => Some(*id),
+            _ => None,
+        };
+        if let Some(id) = wanted {
+            self.orders.expect_number(id);
+        }
+        self.run_due(now, updates);
         self.now = now;
         match input {
             Input::Market(group) => self.on_group(&group, updates),
-            Input::Request(request) => drop(self.schedule.send(now, request)),
+            Input::Request(request) => {
+                self.schedule.send(now, request);
+                if let Some(slot) = wanted.and_then(|id| self.orders.find(id)) {
+                    self.orders.expect(slot);
+                }
+            }
             Input::Advance => self.run_arrived(now, updates),
             Input::Admin(admin) => self.on_admin(&admin, updates),
         }
     }
 
-    #[cold]
     fn run_due(&mut self, now: Timestamp, updates: &mut Vec<Update>) {
         while let Some((time, due)) = self.schedule.due_before(now) {
             self.now = self.now.max(time);
             match due {
-                Due::Expiry(id) => self.cancel(id, CancelReason::Expired, updates),
+                Due::Expiry(id) => {
+                    if let Some(slot) = self.orders.find(id) {
+                        self.cancel(slot, CancelReason::Expired, updates);
+                    }
+                }
                 Due::Arrival => {
                     if let Some(pending) = self.schedule.arrival(time) {
                         self.on_arrival(&pending, updates);
@@ -156,19 +182,22 @@ impl SimulatedExchange {
         }
     }
 
+    #[inline]
     fn on_group(&mut self, group: &Group<'_>, updates: &mut Vec<Update>) {
         self.stats.groups += 1;
         self.stats.events += group.events.len() as u64;
         let Some(market) = self.markets.get_mut(group.instrument.index()) else { return };
         let applied = match market.apply_idle(self.now, group, self.config.crossed) {
             Some(applied) => applied,
-            None => match self.floor(group.instrument, updates) {
-                Some(mut floor) => floor.apply(group),
-                None => return,
-            },
+            None => self.on_floor(group, updates),
         };
         self.stats.crossed += u64::from(applied.crossed);
         self.stats.distrusted += u64::from(applied.distrusted);
+    }
+
+    #[inline(never)]
+    fn on_floor(&mut self, group: &Group<'_>, updates: &mut Vec<Update>) -> Applied {
+        self.floor(group.instrument, updates).map_or_else(Applied::default, |mut floor| floor.apply(group))
     }
 
     fn floor<'a>(&'a mut self, instrument: InstrumentId, updates: &'a mut Vec<Update>) -> Option<Floor<'a>> {
@@ -213,31 +242,32 @@ impl SimulatedExchange {
         }
     }
 
-    fn find(&self, account: AccountId, order: &OrderRef) -> Option<OrderId> {
+    fn find(&self, account: AccountId, order: &OrderRef) -> Option<Slot> {
         let id = match order {
             OrderRef::Id(id) => *id,
             OrderRef::Client(client_id) => self.counters.clients.find(account, client_id)?,
         };
-        self.orders.find(id).filter(|slot| self.orders.live(*slot).account == account).map(|_| id)
+        self.orders.find(id).filter(|slot| self.orders.live(*slot).account == account)
     }
 
     fn instrument_of(&self, account: AccountId, order: &OrderRef) -> Option<InstrumentId> {
-        let slot = self.orders.find(self.find(account, order)?)?;
+        let slot = self.find(account, order)?;
         Some(InstrumentId(u32::from(self.orders.live(slot).instrument)))
     }
 
     fn on_cancel(&mut self, pending: &Pending, order: &OrderRef, updates: &mut Vec<Update>) {
         let account = pending.request.account;
-        let state = match self.find(account, order) {
-            Some(id) => {
-                self.cancel(id, CancelReason::Requested, updates);
-                last_state(updates)
+        let done = match self.find(account, order) {
+            Some(slot) => {
+                self.cancel(slot, CancelReason::Requested, updates);
+                true
             }
             None => self.cancel_at_the_door(account, order, updates),
         };
-        match state {
-            Some(state) => self.answer(pending, OrderEvent::Done, Some(state), updates),
-            None => self.refuse(pending, self.counters.clients.missing(account, order), updates),
+        if done {
+            self.answer(pending, OrderEvent::Done, None, updates);
+        } else {
+            self.refuse(pending, self.counters.clients.missing(account, order), updates);
         }
     }
 
@@ -247,17 +277,20 @@ impl SimulatedExchange {
         account: AccountId,
         order: &OrderRef,
         updates: &mut Vec<Update>,
-    ) -> Option<OrderState> {
-        let OrderRef::Client(client_id) = order else { return None };
+    ) -> bool {
+        let OrderRef::Client(client_id) = order else { return false };
         let is_it = |pending: &Pending| {
             pending.request.account == account
                 && matches!(&pending.request.body, RequestBody::Place(new) if new.client_id.as_ref() == Some(client_id))
         };
-        let market = self.markets.iter_mut().find(|market| market.door.iter().any(is_it))?;
-        let at = market.door.iter().position(is_it)?;
-        let waiting = market.door.remove(at)?;
-        let instrument = market.id;
-        self.end_at_the_door(instrument, &waiting, CancelReason::Requested, updates)
+        for market in &mut self.markets {
+            let Some(at) = market.door.iter().position(is_it) else { continue };
+            let Some(waiting) = market.door.remove(at) else { continue };
+            let instrument = market.id;
+            self.end_at_the_door(instrument, &waiting, CancelReason::Requested, updates);
+            return true;
+        }
+        false
     }
 
     /// An order that was taken from the door of a market ends.
@@ -267,18 +300,16 @@ impl SimulatedExchange {
         waiting: &Pending,
         reason: CancelReason,
         updates: &mut Vec<Update>,
-    ) -> Option<OrderState> {
-        let RequestBody::Place(new) = &waiting.request.body else { return None };
+    ) {
+        let RequestBody::Place(new) = &waiting.request.body else { return };
         let state = unborn(new, waiting, self.now, OrderStatus::Cancelled);
-        let mut floor = self.floor(instrument, updates)?;
+        let Some(mut floor) = self.floor(instrument, updates) else { return };
         let request = super::Request { tag: 0, ..waiting.request.clone() };
-        floor.answer(&request, OrderEvent::Cancelled(reason), Some(state.clone()));
+        floor.answer(&request, OrderEvent::Cancelled(reason), Some(state));
         floor.market.refresh_idle();
-        Some(state)
     }
 
-    fn cancel(&mut self, id: OrderId, reason: CancelReason, updates: &mut Vec<Update>) {
-        let Some(slot) = self.orders.find(id) else { return };
+    fn cancel(&mut self, slot: Slot, reason: CancelReason, updates: &mut Vec<Update>) {
         let instrument = InstrumentId(u32::from(self.orders.live(slot).instrument));
         let Some(mut floor) = self.floor(instrument, updates) else { return };
         floor.cancel(slot, reason);
@@ -296,10 +327,9 @@ impl SimulatedExchange {
             let live = self.orders.live(*slot);
             live.account == account && instrument.is_none_or(|wanted| wanted.0 == u32::from(live.instrument))
         };
-        let ids: Vec<OrderId> =
-            self.orders.by_id().filter(live).map(|slot| self.orders.live(slot).id).collect();
-        for id in ids {
-            self.cancel(id, reason, updates);
+        let slots: Vec<Slot> = self.orders.by_id().filter(live).collect();
+        for slot in slots {
+            self.cancel(slot, reason, updates);
         }
         for market in 0..self.markets.len() {
             let id = self.markets[market].id;
@@ -407,7 +437,7 @@ impl SimulatedExchange {
     pub fn order(&self, id: OrderId) -> Option<OrderState> {
         let slot = self.orders.find(id)?;
         let market = self.markets.get(usize::from(self.orders.live(slot).instrument))?;
-        Some(self.orders.state(slot, market.lot()))
+        Some(self.orders.state(slot, market.lot(), false))
     }
 
     /// An account's live and waiting orders, oldest first.
@@ -536,14 +566,6 @@ impl SimulatedExchange {
             TimeInForce::Gtd(time) => Some(time),
             _ => None,
         }
-    }
-}
-
-/// The order that the last update shows.
-fn last_state(updates: &[Update]) -> Option<OrderState> {
-    match &updates.last()?.body {
-        super::UpdateBody::Order(update) => update.order.clone(),
-        _ => None,
     }
 }
 

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::market::{Group, InstrumentId, Price, Qty, Side, Timestamp};
 use crate::order::{
     AccountId, CancelReason, ClientOrderId, Evidence, FillId, FillRule, Liquidity, Money, NewOrder, OrderId,
-    OrderKind, OrderRef, OrderStatus, RejectReason, SessionId, TimeInForce, Trigger,
+    OrderKind, OrderRef, OrderSize, OrderStatus, RejectReason, SessionId, TimeInForce, Trigger,
 };
 
 /// One input of [`SimulatedExchange::apply`](super::SimulatedExchange::apply).
@@ -89,6 +89,12 @@ pub struct Update {
     pub body: UpdateBody,
 }
 
+/// Appends an update that is built where it goes: it is two hundred bytes, and there are several to an order.
+#[inline(always)]
+pub(crate) fn hand_on(updates: &mut Vec<Update>, update: impl FnOnce() -> Update) {
+    updates.extend(std::iter::once_with(update));
+}
+
 /// What happened.
 #[derive(Clone, Debug, PartialEq)]
 pub enum UpdateBody {
@@ -122,7 +128,8 @@ pub enum OrderEvent {
     },
     /// It waits at the door: the book cannot be believed at the moment.
     AtTheDoor,
-    /// A request about orders (cancel, cancel all) was carried out; the orders' own updates came before.
+    /// A request about orders (cancel, cancel all) was carried out; the orders' own updates came before, with their
+    /// states.
     Done,
 }
 
@@ -137,7 +144,7 @@ pub struct OrderUpdate {
     pub tag: u64,
     /// What happened.
     pub event: OrderEvent,
-    /// The order; `None` where the request named none that exists.
+    /// The order; `None` where the request named none that exists, and for `Done`.
     pub order: Option<OrderState>,
 }
 
@@ -160,16 +167,12 @@ pub struct OrderState {
     pub price: Option<Price>,
     /// The whole amount; zero while a quote-sized order has not taken.
     pub qty: Qty,
-    /// The quote amount of a quote-sized order.
-    pub quote_qty: Option<Money>,
     /// What has filled.
     pub filled: Qty,
     /// What the fills cost in quote, in its smallest unit.
     pub filled_quote: Money,
     /// Where it is in its life.
     pub status: OrderStatus,
-    /// What it waits or waited for.
-    pub trigger: Option<Trigger>,
     /// Market volume ahead of it in its queue, rounded up to the lot; `None` where it does not rest or the queue
     /// is unknown.
     pub ahead: Option<Qty>,
@@ -177,6 +180,47 @@ pub struct OrderState {
     pub created: Timestamp,
     /// When it reached the exchange.
     pub arrived: Timestamp,
+    /// What few orders have; kept apart, for a state is copied with each thing that happens to an order.
+    pub extra: Option<Box<Extra>>,
+}
+
+/// What few orders have.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Extra {
+    /// What it waits or waited for.
+    pub trigger: Option<Trigger>,
+    /// The quote amount of a quote-sized order.
+    pub quote_qty: Option<Money>,
+    /// When a good-till-date order ends.
+    pub expires: Option<Timestamp>,
+}
+
+impl Extra {
+    /// What few orders have, of a new one.
+    pub fn of(order: &NewOrder) -> Option<Box<Self>> {
+        let quote_qty = match order.size {
+            OrderSize::Quote(amount) => Some(amount),
+            OrderSize::Qty(_) => None,
+        };
+        let expires = match order.tif {
+            TimeInForce::Gtd(time) => Some(time),
+            _ => None,
+        };
+        let any = order.trigger.is_some() || quote_qty.is_some() || expires.is_some();
+        any.then(|| Box::new(Self { trigger: order.trigger, quote_qty, expires }))
+    }
+}
+
+impl OrderState {
+    /// What it waits or waited for.
+    pub fn trigger(&self) -> Option<Trigger> {
+        self.extra.as_ref().and_then(|extra| extra.trigger)
+    }
+
+    /// The quote amount of a quote-sized order.
+    pub fn quote_qty(&self) -> Option<Money> {
+        self.extra.as_ref().and_then(|extra| extra.quote_qty)
+    }
 }
 
 /// One fill of one order.

@@ -369,7 +369,7 @@ impl NaiveExchange {
             let state = &order.state;
             state.instrument.index() == market
                 && state.status == OrderStatus::Waiting
-                && state.trigger.is_some_and(|trigger| {
+                && state.trigger().is_some_and(|trigger| {
                     trigger.by == TriggerBy::Last
                         && prints.iter().any(|price| trigger.is_met(state.side, *price))
                 })

@@ -68,7 +68,7 @@ use papertape::order::{
     OrderKind, OrderRef, OrderSize, OrderStatus, RejectReason, SelfTrade, SessionId, TimeInForce, TriggerBy,
 };
 use papertape::sim::{
-    Admin, Balance, BuyFee, Cause, ClientIdScope, CrossedBook, Digest, FeeRounding, Fill, Input,
+    Admin, Balance, BuyFee, Cause, ClientIdScope, CrossedBook, Digest, Extra, FeeRounding, Fill, Input,
     LatencyModel, LedgerEntry, OrderEvent, OrderFact, OrderState, OrderUpdate, Owner, PostOnlyAnswer,
     PublicTrade, Refill, Request, RequestBody, SimConfig, Update, UpdateBody,
 };

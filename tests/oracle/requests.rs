@@ -96,8 +96,8 @@ impl NaiveExchange {
     pub(super) fn on_cancel(&mut self, request: &Request, order: &OrderRef) {
         match self.find(request.account, order) {
             Ok(id) => {
-                let state = self.end(id, CancelReason::Requested, 0);
-                self.say_order(request.session, request.account, request.tag, OrderEvent::Done, Some(state));
+                self.end(id, CancelReason::Requested, 0);
+                self.say_order(request.session, request.account, request.tag, OrderEvent::Done, None);
             }
             Err(reason) => {
                 let OrderRef::Client(client) = order else { return self.reject(request, reason, None) };
@@ -108,14 +108,9 @@ impl NaiveExchange {
                     });
                     if let Some(at) = at {
                         let arrival = self.markets[market].door.remove(at);
-                        let state = self.end_at_door(&arrival, CancelReason::Requested);
-                        return self.say_order(
-                            request.session,
-                            request.account,
-                            request.tag,
-                            OrderEvent::Done,
-                            Some(state),
-                        );
+                        self.end_at_door(&arrival, CancelReason::Requested);
+                        let (session, account) = (request.session, request.account);
+                        return self.say_order(session, account, request.tag, OrderEvent::Done, None);
                     }
                 }
                 self.reject(request, reason, None);
@@ -185,9 +180,9 @@ impl NaiveExchange {
     // ---- Placing ----------------------------------------------------------------------------------------
 
     pub(super) fn new_state(&self, new: &NewOrder, arrival: &Arrival) -> OrderState {
-        let (qty, quote_qty) = match new.size {
-            OrderSize::Qty(qty) => (qty, None),
-            OrderSize::Quote(amount) => (Qty::ZERO, Some(amount)),
+        let qty = match new.size {
+            OrderSize::Qty(qty) => qty,
+            OrderSize::Quote(_) => Qty::ZERO,
         };
         OrderState {
             id: OrderId(0),
@@ -198,14 +193,13 @@ impl NaiveExchange {
             tif: new.tif,
             price: new.price,
             qty,
-            quote_qty,
             filled: Qty::ZERO,
             filled_quote: Money::ZERO,
             status: OrderStatus::Open,
-            trigger: new.trigger,
             ahead: None,
             created: arrival.sent,
             arrived: self.now,
+            extra: Extra::of(new),
         }
     }
 
@@ -383,7 +377,7 @@ impl NaiveExchange {
     /// A market order holds nothing; it needs what its walk would cost.
     pub(super) fn market_funds(&self, order: &Order) -> Result<(), RejectReason> {
         let market = order.state.instrument.index();
-        let needed = match (order.state.side, order.state.quote_qty) {
+        let needed = match (order.state.side, order.state.quote_qty()) {
             (Side::Sell, _) => self.base_of(market, order.leaves()),
             (Side::Buy, Some(amount)) => amount.0 + self.most_fee(market, amount.0),
             (Side::Buy, None) => {
@@ -486,7 +480,7 @@ impl NaiveExchange {
     pub(super) fn take(&mut self, id: u64) -> Option<CancelReason> {
         let order = self.orders[&id].clone();
         let (market, side) = (order.state.instrument.index(), order.state.side);
-        let mut budget = order.state.quote_qty.map(|amount| amount.0);
+        let mut budget = order.state.quote_qty().map(|amount| amount.0);
         for (price, piece) in self.pieces(&order) {
             let taker = self.orders.get(&id)?;
             let (there, maker) = match piece {
@@ -627,14 +621,8 @@ impl NaiveExchange {
             return self.reject(request, reason, Some(state));
         }
         if below {
-            let state = self.end(id, CancelReason::AmendedAway, 0);
-            return self.say_order(
-                request.session,
-                request.account,
-                request.tag,
-                OrderEvent::Done,
-                Some(state),
-            );
+            self.end(id, CancelReason::AmendedAway, 0);
+            return self.say_order(request.session, request.account, request.tag, OrderEvent::Done, None);
         }
         let is_waiting = old.state.status == OrderStatus::Waiting;
         let kept_place = same_price && new.state.qty < old.state.qty;

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::Volume;
 use crate::market::{Asset, InstrumentId, Timestamp};
 use crate::order::{AccountId, FillId, Money, OrderId};
+use crate::sim::wire::hand_on;
 use crate::sim::{Balance, Cause, LedgerEntry, Owner, Update, UpdateBody};
 
 /// One row to be: whose balance changes by how much, and its hold.
@@ -151,9 +152,10 @@ impl Accounts {
             }
         };
         self.entries += 1;
-        let entry = LedgerEntry {
-            entry: self.entries,
-            transaction: self.transactions,
+        let (entry, transaction) = (self.entries, self.transactions);
+        let entry = || LedgerEntry {
+            entry,
+            transaction,
             owner: posting.owner,
             asset: posting.asset,
             amount: posting.amount,
@@ -165,7 +167,7 @@ impl Accounts {
             fill: about.fill,
             instrument: about.instrument,
         };
-        updates.push(Update { at, deliver_at: at, body: UpdateBody::Ledger(entry) });
+        hand_on(updates, || Update { at, deliver_at: at, body: UpdateBody::Ledger(entry()) });
     }
 
     /// Changes the hold of an account for an order, as a transaction of its own; nothing where nothing changes.

@@ -38,8 +38,7 @@ impl Floor<'_> {
                 return Err(RejectReason::AmendBelowFilled);
             }
             self.cancel(slot, CancelReason::AmendedAway);
-            let state = self.last_state();
-            self.answer(&pending.request, OrderEvent::Done, state);
+            self.answer(&pending.request, OrderEvent::Done, None);
             return Ok(());
         }
         self.check_price(price)?;
@@ -82,8 +81,7 @@ impl Floor<'_> {
         if self.config.venue.amend_gives_new_id {
             self.renumber(slot);
         }
-        let state = self.orders.state(slot, self.market.lot());
-        self.answer(&pending.request, OrderEvent::Amended { kept_place }, Some(state));
+        self.answer_with(&pending.request, slot, OrderEvent::Amended { kept_place });
         if resting && !kept_place {
             self.go_live(slot);
         }

@@ -15,9 +15,10 @@ use crate::order::{
 };
 use crate::sim::account::{About, Accounts, FeeModel, Posting};
 use crate::sim::schedule::Schedule;
+use crate::sim::wire::hand_on;
 use crate::sim::{
     BuyFee, Cause, ClientIdScope, CrossedBook, Fill, OrderEvent, OrderState, OrderUpdate, Owner, PublicTrade,
-    SimConfig, Update, UpdateBody,
+    Request, SimConfig, Update, UpdateBody,
 };
 
 /// The numbers given out so far, and what is remembered of orders that ended.
@@ -333,11 +334,8 @@ impl Floor<'_> {
     pub(super) fn public_trade(&mut self, aggressor: Side, price: Price, qty: Qty) {
         let trade = PublicTrade { instrument: self.market.id, aggressor, price, qty };
         self.market.last_trade = Some((self.now, trade));
-        self.updates.push(Update {
-            at: self.now,
-            deliver_at: self.now,
-            body: UpdateBody::PublicTrade(trade),
-        });
+        let at = self.now;
+        hand_on(self.updates, || Update { at, deliver_at: at, body: UpdateBody::PublicTrade(trade) });
     }
 
     /// Fills an order: money, the fill, the order's new state. An order that is whole leaves.
@@ -355,12 +353,13 @@ impl Floor<'_> {
         }
         self.orders.details_mut(slot).filled_quote += quote;
         let deliver_at = self.schedule.answer(self.now, session);
-        let fill = Fill {
+        let (at, instrument) = (self.now, self.market.id);
+        let fill = || Fill {
             id,
             order,
             account,
             session,
-            instrument: self.market.id,
+            instrument,
             side,
             price,
             qty,
@@ -373,11 +372,10 @@ impl Floor<'_> {
             event_time: how.event_time,
             ahead_before: how.ahead_before,
         };
-        self.updates.push(Update { at: self.now, deliver_at, body: UpdateBody::Fill(fill) });
-        let state = self.orders.state(slot, self.market.lot());
+        hand_on(self.updates, || Update { at, deliver_at, body: UpdateBody::Fill(fill()) });
         // A quote-sized order is whole only when its money says so.
-        let whole = whole && state.quote_qty.is_none();
-        self.push_order(session, account, 0, OrderEvent::Filled, Some(state), deliver_at);
+        let whole = whole && self.orders.details(slot).quote_qty().is_none();
+        self.tell(slot, session, 0, OrderEvent::Filled, deliver_at);
         if whole {
             self.forget(slot, OrderStatus::Filled);
         }
@@ -475,15 +473,13 @@ impl Floor<'_> {
     /// Ends an order before all of it filled.
     pub(crate) fn cancel(&mut self, slot: Slot, reason: CancelReason) {
         let live = self.orders.live(slot);
-        let (account, side, session, resting) = (live.account, live.side, live.session, live.is_resting());
+        let (side, session, resting) = (live.side, live.session, live.is_resting());
         self.release(slot);
         if resting {
             self.market.resting[side.index()].leave(self.orders, slot);
         }
         let deliver_at = self.schedule.answer(self.now, session);
-        let mut state = self.orders.state(slot, self.market.lot());
-        state.status = OrderStatus::Cancelled;
-        self.push_order(session, account, 0, OrderEvent::Cancelled(reason), Some(state), deliver_at);
+        self.tell(slot, session, 0, OrderEvent::Cancelled(reason), deliver_at);
         self.forget(slot, OrderStatus::Cancelled);
     }
 
@@ -526,27 +522,36 @@ impl Floor<'_> {
         self.orders.remove(slot);
     }
 
-    /// Hands on what happened to an order.
-    #[inline(always)] // So that the update is built where it goes.
-    pub(crate) fn push_order(
+    /// Hands on what happened to a live order; `tag` is of the request that this answers, 0 for none.
+    pub(super) fn tell(
         &mut self,
+        slot: Slot,
         session: SessionId,
-        account: AccountId,
         tag: u64,
         event: OrderEvent,
-        order: Option<OrderState>,
         deliver_at: Timestamp,
     ) {
-        let update = OrderUpdate { session, account, tag, event, order };
-        self.updates.push(Update { at: self.now, deliver_at, body: UpdateBody::Order(update) });
+        let (at, lot, orders) = (self.now, self.market.lot(), &*self.orders);
+        hand_on(self.updates, || {
+            let account = orders.live(slot).account;
+            let order = Some(orders.state(slot, lot, matches!(event, OrderEvent::Cancelled(_))));
+            let update = OrderUpdate { session, account, tag, event, order };
+            Update { at, deliver_at, body: UpdateBody::Order(update) }
+        });
     }
 
-    /// The order that the last update shows.
-    pub(super) fn last_state(&self) -> Option<OrderState> {
-        match &self.updates.last()?.body {
-            UpdateBody::Order(update) => update.order.clone(),
-            _ => None,
-        }
+    /// Answers a request with the state of a live order.
+    pub(super) fn answer_with(&mut self, request: &Request, slot: Slot, event: OrderEvent) {
+        let deliver_at = self.schedule.answer(self.now, request.session);
+        self.tell(slot, request.session, request.tag, event, deliver_at);
+    }
+
+    /// Answers a request.
+    pub(crate) fn answer(&mut self, request: &Request, event: OrderEvent, order: Option<OrderState>) {
+        let deliver_at = self.schedule.answer(self.now, request.session);
+        let (session, account, tag) = (request.session, request.account, request.tag);
+        let update = OrderUpdate { session, account, tag, event, order };
+        self.updates.push(Update { at: self.now, deliver_at, body: UpdateBody::Order(update) });
     }
 
     /// The time, where client ids are unique by its day.

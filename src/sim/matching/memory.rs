@@ -28,8 +28,8 @@ pub(crate) struct Memory {
     /// Cancellations, as far as no print has claimed them: a power of two of each, the one numbered `n` at `n % len`.
     /// By column, so that a print finds its price in a few wide compares.
     prices: Vec<Price>,
-    left: Vec<Qty>,
-    times: Vec<Timestamp>,
+    /// How much, and when.
+    left: Vec<(Qty, Timestamp)>,
     /// Number of the oldest that may still be young enough.
     head: CancellationId,
     /// Number of the next.
@@ -46,8 +46,7 @@ impl Memory {
             span,
             prints: Vec::new(),
             prices: vec![Price::default(); ROOM],
-            left: vec![Qty::ZERO; ROOM],
-            times: vec![Timestamp::default(); ROOM],
+            left: vec![(Qty::ZERO, Timestamp::default()); ROOM],
             head: 0,
             tail: 0,
         }
@@ -77,15 +76,13 @@ impl Memory {
             let (from, to) = (self.prices.len() as u64 - 1, len as u64 - 1);
             let mut other = Self {
                 prices: vec![Price::default(); len],
-                left: vec![Qty::ZERO; len],
-                times: vec![Timestamp::default(); len],
+                left: vec![(Qty::ZERO, Timestamp::default()); len],
                 prints: std::mem::take(&mut self.prints),
                 ..*self
             };
             for id in self.head..self.tail {
                 let (old, new) = ((id & from) as usize, (id & to) as usize);
                 (other.prices[new], other.left[new]) = (self.prices[old], self.left[old]);
-                other.times[new] = self.times[old];
             }
             *self = other;
         }
@@ -96,7 +93,7 @@ impl Memory {
     }
 
     fn forget_old(&mut self, now: Timestamp) {
-        while self.head < self.tail && self.is_old(self.times[self.slot(self.head)], now) {
+        while self.head < self.tail && self.is_old(self.left[self.slot(self.head)].1, now) {
             self.head += 1;
         }
     }
@@ -109,10 +106,8 @@ impl Memory {
     #[inline]
     fn write(&mut self, now: Timestamp, price: Price, left: Qty) {
         let slot = self.slot(self.tail);
-        if let (Some(p), Some(l), Some(t)) =
-            (self.prices.get_mut(slot), self.left.get_mut(slot), self.times.get_mut(slot))
-        {
-            (*p, *l, *t) = (price, left, now);
+        if let (Some(known), Some(rest)) = (self.prices.get_mut(slot), self.left.get_mut(slot)) {
+            (*known, *rest) = (price, (left, now));
         }
     }
 
@@ -166,9 +161,9 @@ impl Memory {
         let mut from = self.head;
         while let Some(id) = self.find(price, from) {
             let slot = self.slot(id);
-            let part = self.left[slot].min(left);
+            let part = self.left[slot].0.min(left);
             if !part.is_zero() {
-                self.left[slot] -= part;
+                self.left[slot].0 -= part;
                 left -= part;
                 claimed(id, part);
                 if left.is_zero() {

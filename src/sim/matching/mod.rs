@@ -212,7 +212,7 @@ impl Market {
         if !self.idle || !self.trusted || !self.trading || group.kind != GroupKind::Update {
             return None;
         }
-        self.touched = Touched::default();
+        let mut touched = Touched::default();
         let rows = group.events.len();
         self.memory[0].reserve(now, rows);
         self.memory[1].reserve(now, rows);
@@ -221,7 +221,7 @@ impl Market {
                 MarketEvent::Level { side, price, qty } => {
                     let before = self.book.set(*side, *price, *qty);
                     self.memory[side.index()].changed(now, *price, before, *qty);
-                    self.touched.note(*side);
+                    touched.note(*side);
                 }
                 MarketEvent::Trade(print) => {
                     if let Some(side) = self.note_print(now, print) {
@@ -229,11 +229,13 @@ impl Market {
                     }
                 }
                 MarketEvent::Distrust | MarketEvent::Trading(_) => {
+                    self.touched = touched;
                     return Some(self.rest_of_group(now, &group.events[at..], crossed));
                 }
             }
         }
-        let looks = self.touched.any() && self.book.is_crossed();
+        let looks = touched.any() && self.book.is_crossed();
+        self.touched = touched;
         Some(if looks { self.uncross(crossed) } else { Applied::default() })
     }
 

@@ -11,7 +11,7 @@ use crate::order::{
     TimeInForce, TriggerBy,
 };
 use crate::sim::schedule::Pending;
-use crate::sim::{OrderEvent, OrderState, PostOnlyAnswer, Request, RequestBody};
+use crate::sim::{Extra, OrderEvent, OrderState, PostOnlyAnswer, RequestBody};
 
 impl Floor<'_> {
     /// A request about this market arrives. Orders and amends wait at the door while the book is not trusted.
@@ -23,9 +23,10 @@ impl Floor<'_> {
                 self.market.door.push_back(pending.clone());
             }
             RequestBody::Amend { order, .. } if !self.market.trusted => {
-                let slot = self.find(pending.request.account, order);
-                let state = slot.map(|slot| self.orders.state(slot, self.market.lot()));
-                self.answer(&pending.request, OrderEvent::AtTheDoor, state);
+                match self.find(pending.request.account, order) {
+                    Some(slot) => self.answer_with(&pending.request, slot, OrderEvent::AtTheDoor),
+                    None => self.answer(&pending.request, OrderEvent::AtTheDoor, None),
+                }
                 self.market.door.push_back(pending.clone());
             }
             RequestBody::Place(_) | RequestBody::Amend { .. } => self.decide(pending),
@@ -50,21 +51,24 @@ impl Floor<'_> {
             RequestBody::Cancel(_) | RequestBody::CancelAll { .. } => Ok(()),
         };
         if let Err(reason) = answer {
-            let state = match &pending.request.body {
-                RequestBody::Place(order) => Some(unborn(order, pending, self.now, OrderStatus::Rejected)),
-                RequestBody::Amend { order, .. } => {
-                    let slot = self.find(pending.request.account, order);
-                    slot.map(|slot| self.orders.state(slot, self.market.lot()))
-                }
-                _ => None,
-            };
-            self.answer(&pending.request, OrderEvent::Rejected(reason), state);
+            self.refuse(pending, OrderEvent::Rejected(reason));
         }
     }
 
-    pub(crate) fn answer(&mut self, request: &Request, event: OrderEvent, state: Option<OrderState>) {
-        let deliver_at = self.schedule.answer(self.now, request.session);
-        self.push_order(request.session, request.account, request.tag, event, state, deliver_at);
+    #[cold]
+    fn refuse(&mut self, pending: &Pending, event: OrderEvent) {
+        let request = &pending.request;
+        match &request.body {
+            RequestBody::Place(order) => {
+                let state = unborn(order, pending, self.now, OrderStatus::Rejected);
+                self.answer(request, event, Some(state));
+            }
+            RequestBody::Amend { order, .. } => match self.find(request.account, order) {
+                Some(slot) => self.answer_with(request, slot, event),
+                None => self.answer(request, event, None),
+            },
+            RequestBody::Cancel(_) | RequestBody::CancelAll { .. } => {}
+        }
     }
 
     fn place(&mut self, order: &NewOrder, pending: &Pending) -> Result<(), RejectReason> {
@@ -230,9 +234,12 @@ impl Floor<'_> {
         if let TimeInForce::Gtd(time) = order.tif {
             self.schedule.expire_at(time, id);
         }
-        let mut state = self.orders.state(slot, self.market.lot());
-        state.ahead = place.and_then(|place| place.shown(self.market.lot()));
-        self.answer(&pending.request, OrderEvent::Accepted, Some(state));
+        // It tells where it is going to stand.
+        if let Some(place) = place {
+            self.orders.live_mut(slot).ahead = place;
+            self.orders.set_joined(slot, self.counters.joined + 1);
+        }
+        self.answer_with(&pending.request, slot, OrderEvent::Accepted);
         slot
     }
 
@@ -292,8 +299,9 @@ impl Floor<'_> {
     /// Joins the back of the queue at its price.
     pub(super) fn join(&mut self, slot: Slot, ahead: Place) {
         self.counters.joined += 1;
+        self.orders.set_joined(slot, self.counters.joined);
         let live = self.orders.live_mut(slot);
-        (live.ahead, live.joined) = (ahead, self.counters.joined);
+        live.ahead = ahead;
         let side = live.side;
         self.market.resting[side.index()].join(self.orders, slot);
     }
@@ -326,8 +334,7 @@ impl Floor<'_> {
         live.waiting = false;
         let (kind, session, self_trade) = (live.kind, live.session, live.self_trade);
         let deliver_at = self.schedule.answer(self.now, session);
-        let state = self.orders.state(slot, self.market.lot());
-        self.push_order(session, account, 0, OrderEvent::Triggered, Some(state), deliver_at);
+        self.tell(slot, session, 0, OrderEvent::Triggered, deliver_at);
         let asset = self.market.held_asset(side);
         let needed = match (kind, side) {
             (OrderKind::Market, Side::Sell) => self.market.units.base(qty),
@@ -354,9 +361,9 @@ pub(crate) fn unborn(
     now: crate::market::Timestamp,
     status: OrderStatus,
 ) -> OrderState {
-    let (qty, quote_qty) = match order.size {
-        OrderSize::Qty(qty) => (qty, None),
-        OrderSize::Quote(amount) => (Qty::ZERO, Some(amount)),
+    let qty = match order.size {
+        OrderSize::Qty(qty) => qty,
+        OrderSize::Quote(_) => Qty::ZERO,
     };
     OrderState {
         id: OrderId(0),
@@ -367,13 +374,12 @@ pub(crate) fn unborn(
         tif: order.tif,
         price: order.price,
         qty,
-        quote_qty,
         filled: Qty::ZERO,
         filled_quote: Money::ZERO,
         status,
-        trigger: order.trigger,
         ahead: None,
         created: pending.sent,
         arrived: now,
+        extra: Extra::of(order),
     }
 }

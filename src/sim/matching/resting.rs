@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use prefetch_index::prefetch_index;
 use serde::{Deserialize, Serialize};
 
 use super::memory::CancellationId;
@@ -11,7 +12,7 @@ use crate::order::{
     AccountId, ClientOrderId, Money, NewOrder, OrderId, OrderKind, OrderSize, OrderStatus, SelfTrade,
     SessionId, TimeInForce, Trigger,
 };
-use crate::sim::OrderState;
+use crate::sim::{Extra, OrderState};
 
 /// The place of an order in the arena.
 pub(crate) type Slot = u32;
@@ -71,14 +72,6 @@ pub(crate) struct Details {
     pub(crate) extra: Option<Box<Extra>>,
 }
 
-/// What few orders have.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Extra {
-    pub(crate) trigger: Option<Trigger>,
-    pub(crate) quote_qty: Option<Money>,
-    pub(crate) expires: Timestamp,
-}
-
 impl Details {
     pub(crate) fn trigger(&self) -> Option<Trigger> {
         self.extra.as_ref().and_then(|extra| extra.trigger)
@@ -115,6 +108,9 @@ const _: () = assert!(size_of::<Entry>() == 128);
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Orders {
     entries: Vec<Entry>,
+    /// `joined` of each slot once more, close together: whether a place is still an order's is asked far more often
+    /// than anything else of it, and mostly of orders that are gone.
+    joined: Vec<u64>,
     free: Vec<Slot>,
     index: Index,
 }
@@ -123,9 +119,11 @@ impl Orders {
     pub(crate) fn insert(&mut self, live: Live, details: Details) -> Slot {
         let id = live.id;
         let slot = if let Some(slot) = self.free.pop() {
+            self.joined[slot as usize] = live.joined;
             self.entries[slot as usize] = Entry { live, details };
             slot
         } else {
+            self.joined.push(live.joined);
             self.entries.push(Entry { live, details });
             (self.entries.len() - 1) as Slot
         };
@@ -136,18 +134,16 @@ impl Orders {
     /// Inserts a new order; it rests nowhere yet.
     pub(crate) fn create(&mut self, birth: &Birth<'_>) -> Slot {
         let order = birth.order;
-        let (qty, quote_qty) = match order.size {
-            OrderSize::Qty(qty) => (qty, None),
-            OrderSize::Quote(amount) => (Qty::ZERO, Some(amount)),
+        let qty = match order.size {
+            OrderSize::Qty(qty) => qty,
+            OrderSize::Quote(_) => Qty::ZERO,
         };
-        let (lives, expires) = match order.tif {
-            TimeInForce::Gtc => (Lives::Gtc, None),
-            TimeInForce::Ioc => (Lives::Ioc, None),
-            TimeInForce::Fok => (Lives::Fok, None),
-            TimeInForce::Gtd(time) => (Lives::Gtd, Some(time)),
+        let lives = match order.tif {
+            TimeInForce::Gtc => Lives::Gtc,
+            TimeInForce::Ioc => Lives::Ioc,
+            TimeInForce::Fok => Lives::Fok,
+            TimeInForce::Gtd(_) => Lives::Gtd,
         };
-        let rare = order.trigger.is_some() || quote_qty.is_some() || expires.is_some();
-        let expires = expires.unwrap_or(Timestamp::MAX);
         let live = Live {
             id: birth.id,
             price: order.price.unwrap_or_default(),
@@ -170,7 +166,7 @@ impl Orders {
             filled_quote: Money::ZERO,
             created: birth.created,
             arrived: birth.arrived,
-            extra: rare.then(|| Box::new(Extra { trigger: order.trigger, quote_qty, expires })),
+            extra: Extra::of(order),
         };
         self.insert(live, details)
     }
@@ -183,15 +179,15 @@ impl Orders {
             Lives::Fok => TimeInForce::Fok,
             Lives::Gtd => {
                 let extra = self.details(slot).extra.as_ref();
-                TimeInForce::Gtd(extra.map_or(Timestamp::MAX, |extra| extra.expires))
+                TimeInForce::Gtd(extra.and_then(|extra| extra.expires).unwrap_or(Timestamp::MAX))
             }
         }
     }
 
     /// Forgets an order that stands in no queue any more.
     pub(crate) fn remove(&mut self, slot: Slot) {
+        self.set_joined(slot, 0);
         let entry = &mut self.entries[slot as usize];
-        entry.live.joined = 0;
         (entry.details.client_id, entry.details.extra) = (None, None);
         self.index.take(entry.live.id);
         self.free.push(slot);
@@ -218,6 +214,19 @@ impl Orders {
         &mut self.entries[slot as usize].live
     }
 
+    /// When it joined its queue; zero while it rests nowhere.
+    #[inline]
+    pub(crate) fn joined(&self, slot: Slot) -> u64 {
+        self.joined[slot as usize]
+    }
+
+    /// It joins a queue, or leaves (zero).
+    #[inline]
+    pub(crate) fn set_joined(&mut self, slot: Slot, joined: u64) {
+        self.joined[slot as usize] = joined;
+        self.entries[slot as usize].live.joined = joined;
+    }
+
     pub(crate) fn details(&self, slot: Slot) -> &Details {
         &self.entries[slot as usize].details
     }
@@ -231,14 +240,15 @@ impl Orders {
         self.index.slots()
     }
 
-    /// An order as the exchange shows it. `lot` is its instrument's.
-    #[inline(always)] // Built in place in the update that carries it: it is two hundred bytes.
-    pub(crate) fn state(&self, slot: Slot, lot: Qty) -> OrderState {
+    /// An order as the exchange shows it. `lot` is its instrument's; `ended`: it has just been cancelled.
+    #[inline(always)] // Built in place in the update that carries it.
+    pub(crate) fn state(&self, slot: Slot, lot: Qty, ended: bool) -> OrderState {
         let (live, details) = (self.live(slot), self.details(slot));
         // The amount of a quote-sized order grows with its fills: its money says when it is whole.
         let whole =
             details.quote_qty().map_or(live.leaves().is_zero(), |quote| details.filled_quote >= quote);
         let status = match (live.waiting, live.filled.is_zero()) {
+            _ if ended => OrderStatus::Cancelled,
             (true, _) => OrderStatus::Waiting,
             (false, true) => OrderStatus::Open,
             (false, false) if whole => OrderStatus::Filled,
@@ -253,20 +263,35 @@ impl Orders {
             tif: self.tif(slot),
             price: (live.kind != OrderKind::Market).then_some(live.price),
             qty: live.qty,
-            quote_qty: details.quote_qty(),
             filled: live.filled,
             filled_quote: details.filled_quote,
             status,
-            trigger: details.trigger(),
             ahead: if live.is_resting() && !whole { live.ahead.shown(lot) } else { None },
             created: details.created,
             arrived: details.arrived,
+            extra: details.extra.clone(),
+        }
+    }
+
+    /// Tells the processor that an order's slot is going to be asked for: among many live orders that is a cache
+    /// miss, and there is other work until then. Changes nothing.
+    #[inline]
+    pub(crate) fn expect_number(&self, id: OrderId) {
+        self.index.expect(id);
+    }
+
+    /// The same for the order in a slot.
+    #[inline]
+    pub(crate) fn expect(&self, slot: Slot) {
+        if let Some(entry) = self.entries.get(slot as usize) {
+            prefetch_index(std::slice::from_ref(&entry.live), 0);
+            prefetch_index(std::slice::from_ref(&entry.details), 0);
         }
     }
 }
 
 /// Order numbers to slots. Numbers are dense and grow, so a page of slots beats a hash map; a page goes when its last
-/// order does.
+/// order does and newer pages are there.
 #[derive(Clone, Debug, Default)]
 struct Index {
     pages: Vec<Option<Box<Page>>>,
@@ -288,6 +313,10 @@ impl Index {
     fn set(&mut self, id: OrderId, slot: Slot) {
         let (page, at) = Self::place(id);
         if page >= self.pages.len() {
+            // What was the newest page goes, if it is empty by now.
+            if let Some(last) = self.pages.last_mut() {
+                last.take_if(|page| page.used == 0);
+            }
             self.pages.resize_with(page + 1, || None);
         }
         let page = self.pages[page].get_or_insert_with(|| Box::new(Page { slots: [NONE; PAGE], used: 0 }));
@@ -301,15 +330,23 @@ impl Index {
         (slot != NONE).then_some(slot)
     }
 
+    fn expect(&self, id: OrderId) {
+        let (page, at) = Self::place(id);
+        if let Some(Some(page)) = self.pages.get(page) {
+            prefetch_index(page.slots.as_slice(), at);
+        }
+    }
+
     fn take(&mut self, id: OrderId) {
         let (page, at) = Self::place(id);
+        let is_newest = page + 1 == self.pages.len();
         let Some(entry) = self.pages.get_mut(page) else { return };
         if let Some(found) = entry
             && found.slots[at] != NONE
         {
             found.slots[at] = NONE;
             found.used -= 1;
-            if found.used == 0 {
+            if found.used == 0 && !is_newest {
                 *entry = None;
             }
         }
@@ -358,14 +395,14 @@ pub(crate) struct Queue {
 impl Queue {
     /// The orders from the front.
     pub(crate) fn slots<'a>(&'a self, orders: &'a Orders) -> impl DoubleEndedIterator<Item = Slot> + 'a {
-        let stands = |(slot, joined): &&(Slot, u64)| orders.live(*slot).joined == *joined;
+        let stands = |(slot, joined): &&(Slot, u64)| orders.joined(*slot) == *joined;
         self.places.iter().filter(stands).map(|(slot, _)| *slot)
     }
 
     /// The order at a place, if it still stands there; for walks during which orders leave.
     pub(crate) fn at(&self, orders: &Orders, place: usize) -> Option<Option<Slot>> {
         let (slot, joined) = *self.places.get(place)?;
-        Some((orders.live(slot).joined == joined).then_some(slot))
+        Some((orders.joined(slot) == joined).then_some(slot))
     }
 }
 
@@ -444,19 +481,22 @@ impl Resting {
         let price = orders.live(slot).price;
         let queue = self.queue_at(price).unwrap_or_else(|| self.open(price));
         let found = &mut self.queues[queue as usize];
-        if found.places.len() > 2 * found.len + 32 {
-            found.places.retain(|(slot, joined)| orders.live(*slot).joined == *joined);
+        if found.places.len() > 4 * found.len + 64 {
+            found.places.retain(|(slot, joined)| orders.joined(*slot) == *joined);
         }
         found.qty += orders.live(slot).leaves();
         found.len += 1;
-        found.places.push_back((slot, orders.live(slot).joined));
+        found.places.push_back((slot, orders.joined(slot)));
     }
 
     /// The order at the front of a queue.
     pub(crate) fn first(&mut self, orders: &Orders, queue: u32) -> Option<Slot> {
         let places = &mut self.queues[queue as usize].places;
         while let Some((slot, joined)) = places.front() {
-            if orders.live(*slot).joined == *joined {
+            if orders.joined(*slot) == *joined {
+                if let Some((next, _)) = places.get(1) {
+                    orders.expect(*next);
+                }
                 return Some(*slot);
             }
             places.pop_front();
@@ -482,9 +522,9 @@ impl Resting {
 
     /// Takes an order out of its queue.
     pub(crate) fn leave(&mut self, orders: &mut Orders, slot: Slot) {
-        let live = orders.live_mut(slot);
+        let live = orders.live(slot);
         let (price, leaves) = (live.price, live.leaves());
-        live.joined = 0;
+        orders.set_joined(slot, 0);
         let Some(queue) = self.queue_at(price) else { return };
         let found = &mut self.queues[queue as usize];
         found.qty -= leaves;
@@ -554,7 +594,7 @@ mod tests {
             created: Timestamp::MIN,
             arrived: Timestamp::MIN,
         });
-        orders.live_mut(slot).joined = id;
+        orders.set_joined(slot, id);
         resting.join(orders, slot);
         slot
     }

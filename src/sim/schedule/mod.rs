@@ -17,6 +17,7 @@ pub(crate) use latency::Latency;
 /// A request on its way.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Pending {
+    arrives: Timestamp,
     pub(crate) sent: Timestamp,
     pub(crate) request: Request,
 }
@@ -48,7 +49,7 @@ impl Default for Session {
 pub(crate) struct Schedule {
     pub(crate) latency: Latency,
     /// By arrival, then by sending.
-    inbox: VecDeque<(Timestamp, Pending)>,
+    inbox: VecDeque<Pending>,
     expiries: BTreeSet<(Timestamp, OrderId)>,
     /// When something is due next; the end of time where nothing is. Asked at every event, so it is kept.
     due: Timestamp,
@@ -74,10 +75,10 @@ impl Schedule {
         session.arrival = session.arrival.max(now.plus(entry));
         let arrival = session.arrival;
         let mut at = self.inbox.len();
-        while at > 0 && self.inbox[at - 1].0 > arrival {
+        while at > 0 && self.inbox[at - 1].arrives > arrival {
             at -= 1;
         }
-        let pending = (arrival, Pending { sent: now, request });
+        let pending = Pending { arrives: arrival, sent: now, request };
         if at == self.inbox.len() {
             self.inbox.push_back(pending);
         } else {
@@ -126,7 +127,7 @@ impl Schedule {
 
     fn look_ahead(&mut self) {
         let expiry = self.expiries.first().map_or(Timestamp::MAX, |(time, _)| *time);
-        let arrival = self.inbox.front().map_or(Timestamp::MAX, |(time, _)| *time);
+        let arrival = self.inbox.front().map_or(Timestamp::MAX, |pending| pending.arrives);
         self.due = expiry.min(arrival);
     }
 
@@ -134,7 +135,7 @@ impl Schedule {
     /// same time. An expiry is taken out; a request waits for [`arrival`](Self::arrival).
     pub(crate) fn due_before(&mut self, until: Timestamp) -> Option<(Timestamp, Due)> {
         let expiry = self.expiries.first().copied().filter(|(time, _)| *time <= until);
-        let arrival = self.inbox.front().map(|(time, _)| *time).filter(|time| *time < until);
+        let arrival = self.inbox.front().map(|pending| pending.arrives).filter(|time| *time < until);
         match (expiry, arrival) {
             (Some((time, order)), arrival) if arrival.is_none_or(|arrives| time <= arrives) => {
                 self.forget_expiry(time, order);
@@ -146,10 +147,10 @@ impl Schedule {
 
     /// Takes the first request that has arrived by `until`.
     pub(crate) fn arrival(&mut self, until: Timestamp) -> Option<Pending> {
-        if self.inbox.front()?.0 > until {
+        if self.inbox.front()?.arrives > until {
             return None;
         }
-        let first = self.inbox.pop_front().map(|(_, pending)| pending);
+        let first = self.inbox.pop_front();
         self.look_ahead();
         first
     }
