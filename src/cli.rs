@@ -11,10 +11,12 @@ use std::path::PathBuf;
 
 use clap::{Args, CommandFactory, Parser};
 
+use crate::backtest::BacktestError;
 use crate::commands::{Command, UsageError};
 use crate::desk::settings::Settings;
 use crate::desk::{DeskError, Store};
 use crate::feed::open::OpenError;
+use crate::strategy::StrategyError;
 
 /// Paper trading off the ticker tape: a local exchange that replays a market and lets you trade against it
 #[derive(Debug, Parser)]
@@ -165,6 +167,14 @@ fn exit_code(error: &(dyn Error + 'static)) -> u8 {
         }
         if error.is::<Unmet>() {
             return 3;
+        }
+        let of_strategy =
+            error.downcast_ref::<StrategyError>().or_else(|| match error.downcast_ref::<BacktestError>() {
+                Some(BacktestError::Strategy(error)) => Some(error),
+                _ => None,
+            });
+        if of_strategy.is_some_and(StrategyError::is_usage) {
+            return 2;
         }
         cause = error.source();
     }

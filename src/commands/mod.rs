@@ -3,6 +3,7 @@
 //! Never here: anything that another way in (the shell, a library user) would need too.
 
 pub mod account;
+pub mod backtest;
 pub mod completions;
 pub mod connect;
 pub mod connectors;
@@ -30,6 +31,8 @@ pub enum Command {
     Connectors(connectors::Args),
     /// Open a paper connector and trade: the shell, or a script
     Connect(Box<connect::Args>),
+    /// Run a strategy over recorded data in virtual time and report what came of it
+    Backtest(Box<backtest::Args>),
     /// Show what a recording holds, and its books at a point
     Inspect(inspect::Args),
     /// Convert between recorded frames and Tardis CSV
@@ -48,6 +51,7 @@ impl Command {
         match self {
             Self::Connectors(args) => connectors::run(args, out, global.json),
             Self::Connect(args) => connect::run(args, global, out),
+            Self::Backtest(args) => backtest::run(args, global, out),
             Self::Inspect(args) => inspect::run(args, out, global.json),
             Self::Convert(args) => convert::run(args, out, global.json),
             Self::Synth(args) => synth::run(args, out, global.json),

@@ -31,6 +31,12 @@ impl ClientIds {
         Self { rng }
     }
 
+    /// A generator of its own for somebody else in the session.
+    #[must_use]
+    pub fn fork(&mut self) -> Self {
+        Self { rng: ChaCha8Rng::seed_from_u64(self.rng.next_u64()) }
+    }
+
     /// The next id.
     pub fn draw(&mut self, side: TradeType, pair: &Pair) -> ClientOrderId {
         let (high, low) = (self.rng.next_u64() & 0xff_ffff_ffff, self.rng.next_u64());

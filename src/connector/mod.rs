@@ -273,6 +273,14 @@ pub trait Connector {
     fn drain_events(&mut self) -> Vec<ConnectorEvent>;
 }
 
+/// How Hummingbot shows a paper connector: `bitmart_paper_trade` is `Bitmart_PaperTrade`.
+pub fn display_name(name: &str) -> String {
+    let base = name.strip_suffix("_paper_trade").unwrap_or(name);
+    let mut letters = base.chars();
+    let first = letters.next().map(|letter| letter.to_ascii_uppercase());
+    format!("{}{}_PaperTrade", first.map(String::from).unwrap_or_default(), letters.as_str())
+}
+
 /// Levels as decimals.
 pub(crate) fn decimals(
     instrument: &crate::market::Instrument,

@@ -130,22 +130,32 @@ impl Desk {
     }
 
     fn new_account(&self, connector: &str, name: &str, names: &Dictionary) -> Result<AccountFile, DeskError> {
+        let known: Vec<Asset> = names.assets().cloned().collect();
         let mut file = AccountFile::new(connector, name);
+        file.balances.extend(self.starting_balances(&known)?);
+        Ok(file)
+    }
+
+    /// What a new account starts with where `known` is traded: what `--balance` says, else what the settings say.
+    pub fn starting_balances(&self, known: &[Asset]) -> Result<Vec<(Asset, Decimal)>, DeskError> {
         if self.account.balances.is_empty() {
             // Only what the connector trades.
             let traded = self.settings.paper_balances().into_iter();
-            file.balances.extend(traded.filter(|(asset, _)| names.asset_index(asset).is_some()));
-            return Ok(file);
+            return Ok(traded.filter(|(asset, _)| known.contains(asset)).collect());
         }
         for (asset, amount) in &self.account.balances {
-            if names.asset_index(asset).is_none() {
-                let known: Vec<String> = names.assets().map(ToString::to_string).collect();
+            if !known.contains(asset) {
+                let known: Vec<String> = known.iter().map(ToString::to_string).collect();
                 let why = format!("--balance {asset}={amount}: {asset} is not traded here");
                 return Err(DeskError::usage(format!("{why} (assets: {})", known.join(", "))));
             }
-            file.balances.insert(asset.clone(), *amount);
+            if *amount > MOST {
+                return Err(DeskError::failed(format!("--balance {asset}={amount} is more than {MOST}")));
+            }
         }
-        Ok(file)
+        // The last word on an asset counts.
+        let amounts: BTreeMap<Asset, Decimal> = self.account.balances.iter().cloned().collect();
+        Ok(amounts.into_iter().collect())
     }
 }
 

@@ -6,6 +6,7 @@
 mod account;
 pub mod options;
 pub mod settings;
+pub mod time;
 
 pub use account::{AccountArgs, Store};
 
@@ -21,7 +22,7 @@ use crate::sim::{CrossedBook, FeeSchedule, MarketConfig, QueueModel, Rate, SimCo
 use crate::venue::connectors::{self, Connector as Line};
 use crate::venue::{Refused, Venue};
 
-use options::{FeeOverride, Profile, SimArgs, latency, latency_words, queue_words};
+use options::{FeeOverride, Profile, QueueChoice, SimArgs, latency, latency_words, queue_words};
 use settings::Settings;
 
 /// A connector that cannot be put together.
@@ -87,6 +88,20 @@ pub struct About {
     pub default_pair: Option<Pair>,
 }
 
+/// The market of a connector, and how it is simulated.
+pub struct OpenMarket {
+    /// The connector.
+    pub line: &'static Line,
+    /// Its venue.
+    pub venue: &'static dyn Venue,
+    /// Where its market comes from.
+    pub market: Market,
+    /// What is simulated.
+    pub config: SimConfig,
+    /// How long market orders are kept back before they are sent.
+    pub market_delay: Duration,
+}
+
 /// A connector that is open, and what it is about.
 pub struct Opened {
     /// The connector.
@@ -117,8 +132,8 @@ pub struct Desk {
 const PATIENCE: Duration = Duration::from_secs(10);
 
 impl Desk {
-    /// Opens a paper connector: its market stands at the first instant at which its books can be believed.
-    pub fn open(&self, name: &str) -> Result<Opened, DeskError> {
+    /// Opens the market of a connector and settles how it is simulated. Nothing is played.
+    pub fn market(&self, name: &str) -> Result<OpenMarket, DeskError> {
         let line = connectors::usable_connector(name).map_err(|error| match error {
             connectors::ConnectorError::Unknown { .. } => DeskError::usage(error.to_string()),
             _ => DeskError::failed(error.to_string()),
@@ -126,6 +141,15 @@ impl Desk {
         let venue = line.venue().map_err(|error| DeskError::failed(error.to_string()))?;
         let market = open(&self.source, line)?;
         let (config, market_delay) = self.config(line, venue, &market)?;
+        Ok(OpenMarket { line, venue, market, config, market_delay })
+    }
+
+    /// Opens a paper connector: its market stands at the first instant at which its books can be believed.
+    pub fn open(&self, name: &str) -> Result<Opened, DeskError> {
+        if self.sim.queue == Some(QueueChoice::Bands) {
+            return Err(DeskError::usage("--queue bands is for `backtest`".to_owned()));
+        }
+        let OpenMarket { line, venue, market, config, market_delay } = self.market(name)?;
         let settings = self.settings_words(&config, market_delay);
         let mut about = About {
             source: market.words,
@@ -155,7 +179,11 @@ impl Desk {
         market: &Market,
     ) -> Result<(SimConfig, Duration), DeskError> {
         let profile = self.sim.profile;
-        let queue = self.sim.queue.unwrap_or(profile.queue());
+        let queue = match self.sim.queue {
+            Some(QueueChoice::Model(model)) => model,
+            // Whoever runs the bands sets each one's model.
+            Some(QueueChoice::Bands) | None => profile.queue(),
+        };
         if queue == QueueModel::Exact {
             let why = "--queue exact needs an order-by-order source; this one shows price levels";
             return Err(DeskError::usage(format!("{why} (try --queue probabilistic)")));

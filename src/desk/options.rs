@@ -19,9 +19,10 @@ use crate::sim::{
 #[derive(Clone, Debug, clap::Args)]
 pub struct SimArgs {
     /// How a place in the queue moves when a level shrinks without a trade: front, conservative,
-    /// probabilistic[:power=N|:log] or exact [default: probabilistic, n = 2]
-    #[arg(long, value_name = "MODEL", value_parser = queue)]
-    pub queue: Option<QueueModel>,
+    /// probabilistic[:power=N|:log] or exact; `backtest` also takes bands: three runs beside each other
+    /// [default: probabilistic, n = 2]
+    #[arg(long, value_name = "MODEL", value_parser = queue_choice)]
+    pub queue: Option<QueueChoice>,
     /// How long requests and answers travel: none, MS (each way), lognormal:MEDIAN_MS,SIGMA or FILE.csv [default: 10]
     #[arg(long, value_name = "MODEL")]
     pub latency: Option<String>,
@@ -96,7 +97,20 @@ impl Profile {
     }
 }
 
-/// Reads `--queue`.
+/// What `--queue` asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum QueueChoice {
+    /// One model.
+    Model(QueueModel),
+    /// The front, the probabilistic and the conservative model, each a run of its own.
+    Bands,
+}
+
+fn queue_choice(text: &str) -> Result<QueueChoice, String> {
+    if text == "bands" { Ok(QueueChoice::Bands) } else { queue(text).map(QueueChoice::Model) }
+}
+
+/// Reads a queue model.
 pub fn queue(text: &str) -> Result<QueueModel, String> {
     let (name, law) = text.split_once(':').map_or((text, None), |(name, law)| (name, Some(law)));
     match (name, law) {
@@ -111,7 +125,6 @@ pub fn queue(text: &str) -> Result<QueueModel, String> {
             let power = power.ok_or_else(|| format!("not a law: {law:?} (power=1 … power=8, or log)"))?;
             Ok(QueueModel::Probabilistic(Law::Power(power)))
         }
-        ("bands", None) => Err("bands is for `backtest`".to_owned()),
         _ => Err("one of front, conservative, probabilistic[:power=N|:log], exact".to_owned()),
     }
 }

@@ -14,11 +14,12 @@ pub type Input = Box<dyn Read + Send>;
 
 /// Opens a file for reading, inflated where it is compressed.
 pub fn open(path: &Path) -> io::Result<Input> {
-    if path == Path::new("-") {
-        inflated(Box::new(io::stdin()))
-    } else {
-        inflated(Box::new(File::open(path)?))
-    }
+    inflated(raw(path)?)
+}
+
+/// Opens a file for reading, as it is.
+pub fn raw(path: &Path) -> io::Result<Input> {
+    if path == Path::new("-") { Ok(Box::new(io::stdin())) } else { Ok(Box::new(File::open(path)?)) }
 }
 
 /// The bytes, inflated where they are compressed.

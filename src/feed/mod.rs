@@ -3,7 +3,7 @@
 //! [`tape`] reads and writes recorded frames, [`csv`] Tardis datasets; [`recording`] is a file of either kind.
 //! [`merge`] plays several sources as one, [`borrow`] puts another venue's market under this venue's rules, [`clock`]
 //! plays by the exchange's time, [`synth`] makes a market of a seed, [`open`] finds all of it for a connector,
-//! [`infer`] guesses the rules of an instrument that nobody describes.
+//! [`infer`] guesses the rules of an instrument that nobody describes, [`gauge`] watches files as they are read.
 //!
 //! Never here: account state, orders, a venue's spelling of anything.
 //! Start at [`recording::Recording`] and [`merge::Merge`].
@@ -12,6 +12,7 @@ pub mod borrow;
 pub mod clock;
 pub mod convert;
 pub mod csv;
+pub mod gauge;
 pub mod infer;
 pub mod inspect;
 pub mod lines;

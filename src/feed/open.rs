@@ -14,6 +14,7 @@ use std::time::Duration;
 use crate::feed::borrow::Borrow;
 use crate::feed::clock::ExchangeClock;
 use crate::feed::csv::Symbols;
+use crate::feed::gauge::Gauge;
 use crate::feed::merge::{AnySource, Merge};
 use crate::feed::recording::{Opened, RecordingOptions};
 use crate::feed::synth::{DEMO_LENGTH, DEMO_SEED, SynthConfig, SynthError};
@@ -72,6 +73,9 @@ pub struct SourceArgs {
     /// Play recorded sources again when they end
     #[arg(long = "loop")]
     pub again: bool,
+    /// Several connectors are opened: a file of another venue that nobody bound by hand is left to them.
+    #[arg(skip)]
+    pub several: bool,
     /// Play this much first, as in 30s
     #[arg(long, value_name = "D", value_parser = duration)]
     pub warmup: Option<Duration>,
@@ -107,6 +111,10 @@ pub struct Market {
     pub chosen: Vec<Pair>,
     /// What goes wrong while the source is read, and is passed over.
     pub warnings: Warnings,
+    /// How much of the files has been read, and what is in them.
+    pub gauge: Gauge,
+    /// The markets that are made, in words.
+    pub made: Vec<String>,
 }
 
 /// A market that cannot be opened.
@@ -161,9 +169,10 @@ pub fn open(args: &SourceArgs, connector: &'static Connector) -> Result<Market, 
     let fees = instruments.iter().map(|instrument| known(instrument).and_then(|entry| entry.fees)).collect();
     let tradable =
         instruments.iter().map(|instrument| known(instrument).is_none_or(|entry| entry.tradable)).collect();
-    let (words, chosen) = (plan.words(), plan.pairs.clone());
+    let (words, chosen, made) = (plan.words(), plan.pairs.clone(), plan.made());
+    let gauge = plan.reading.gauge.clone();
     let source: AnySource = if args.again { Box::new(Looped::new(plan, first)) } else { first };
-    Ok(Market { source, fees, tradable, notes, words, chosen, warnings })
+    Ok(Market { source, fees, tradable, notes, words, chosen, warnings, gauge, made })
 }
 
 impl SourceArgs {
@@ -200,6 +209,10 @@ struct Plan {
     described: Vec<Entry>,
     clock: ClockKind,
     reading: RecordingOptions,
+    /// Whether a file of another venue is another connector's, unless it is bound to this one by hand.
+    several: bool,
+    /// The files that are bound by hand.
+    bound: Vec<PathBuf>,
 }
 
 /// The rest of `NAME=REST` or `NAME:REST` if it is meant for this connector; all of it where nothing is bound.
@@ -235,7 +248,10 @@ impl Plan {
             warnings,
             ..RecordingOptions::default()
         };
-        let files = args.tape.iter().chain(&args.csv).filter_map(|text| bound(text, '=', connector));
+        let named_files = || args.tape.iter().chain(&args.csv);
+        let files = named_files().filter_map(|text| bound(text, '=', connector));
+        let by_hand =
+            named_files().filter_map(|text| bound(text, '=', connector).filter(|rest| rest != text));
         Ok(Self {
             connector,
             files: files.map(PathBuf::from).collect(),
@@ -246,6 +262,8 @@ impl Plan {
             described,
             clock: args.clock,
             reading,
+            several: args.several,
+            bound: by_hand.map(PathBuf::from).collect(),
         })
     }
 
@@ -261,6 +279,9 @@ impl Plan {
         let (mut own, mut foreign, mut lenders) = (Vec::new(), Vec::new(), Vec::new());
         for (file, opened) in opened.collect::<Result<Vec<_>, _>>()? {
             let venue = opened.venue().unwrap_or_default().to_owned();
+            if self.several && venue != self.connector.exchange && !self.bound.contains(file) {
+                continue;
+            }
             let source = self.clocked(Box::new(opened.start(&self.reading)?), file, &mut notes);
             if venue == self.connector.exchange {
                 own.push(source);
@@ -362,8 +383,13 @@ impl Plan {
             None => file.display().to_string(),
         };
         let mut words: Vec<String> = self.files.iter().map(name).collect();
-        words.extend(self.demo.then(|| "demo market".to_owned()));
-        words.extend(self.seeds.iter().map(|seed| format!("synthetic market, seed {seed}")));
+        words.extend(self.made());
         words.join(" + ")
+    }
+
+    /// The markets that are made here, in words.
+    fn made(&self) -> Vec<String> {
+        let seeds = self.seeds.iter().map(|seed| format!("synthetic market, seed {seed}"));
+        self.demo.then(|| "demo market".to_owned()).into_iter().chain(seeds).collect()
     }
 }

@@ -4,6 +4,7 @@ use std::io::{self, Cursor, Read};
 use std::path::Path;
 
 use super::csv::{CsvFile, CsvOptions, CsvSource, Symbols};
+use super::gauge::Gauge;
 use super::lines::{self, Input};
 use super::tape::{TapeOptions, TapeReader};
 use super::warnings::Warnings;
@@ -25,6 +26,8 @@ pub struct RecordingOptions {
     pub venue: Option<&'static dyn Venue>,
     /// Where bad rows and times that went back are told.
     pub warnings: Warnings,
+    /// What watches the bytes of files as they are read.
+    pub gauge: Gauge,
 }
 
 /// A file that was opened, before its symbols are settled: recordings opened with the same [`Symbols`] agree about
@@ -59,7 +62,8 @@ impl Opened {
     /// Opens a file (`-`: standard input) and looks at its beginning.
     pub fn open(file: &Path, symbols: &Symbols, options: &RecordingOptions) -> Result<Self, SourceError> {
         let failed = |cause| SourceError::Io { file: file.to_path_buf(), cause };
-        let (first, input) = first_byte(lines::open(file).map_err(failed)?).map_err(failed)?;
+        let raw = lines::raw(file).and_then(|input| lines::inflated(options.gauge.watch(file, input)));
+        let (first, input) = first_byte(raw.map_err(failed)?).map_err(failed)?;
         for instrument in &options.instruments {
             symbols.know(instrument.clone());
         }

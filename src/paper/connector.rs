@@ -8,7 +8,7 @@ use rust_decimal::Decimal;
 use smol_str::SmolStr;
 
 use super::view::TraderView;
-use super::{PaperError, PaperExchange, Stop};
+use super::{AgentError, PaperError, PaperExchange, Stop};
 use crate::connector::{
     BookView, CancellationResult, ClientIds, Connector, ConnectorError, ConnectorEvent, ConnectorRule,
     InFlightOrder, NetworkStatus, OrderRequest, OrderType, OwnOrders, PriceType, QueryResult, TokenAmount,
@@ -21,6 +21,7 @@ use crate::market::{
 };
 use crate::order::{ClientOrderId, NewOrder, OrderKind, OrderSize, SessionId, Trigger};
 use crate::sim::{BuyFee, RequestBody, View};
+use crate::strategy::Strategy;
 
 /// A paper exchange that several hands share: its connectors, and whoever lets its time pass.
 #[derive(Clone)]
@@ -92,6 +93,17 @@ impl PaperConnector {
         Ok(known.number)
     }
 
+    /// Starts a strategy on this session; `first` is the market that it is about.
+    pub fn start_strategy(
+        &mut self,
+        first: InstrumentId,
+        name: &str,
+        strategy: Box<dyn Strategy>,
+    ) -> Result<(), AgentError> {
+        let ids = self.ids.fork();
+        self.paper.lock().start_strategy(&self.name, self.session, first, ids, name, strategy)
+    }
+
     fn trader<'a>(&self, paper: &'a PaperExchange) -> Result<&'a TraderView, ConnectorError> {
         let missing = || ConnectorError::Unsupported("the session is not open".to_owned());
         paper.trader(self.session).ok_or_else(missing)
@@ -160,10 +172,7 @@ impl Connector for PaperConnector {
     }
 
     fn display_name(&self) -> String {
-        let base = self.name.strip_suffix("_paper_trade").unwrap_or(&self.name);
-        let mut letters = base.chars();
-        let first = letters.next().map(|letter| letter.to_ascii_uppercase());
-        format!("{}{}_PaperTrade", first.map(String::from).unwrap_or_default(), letters.as_str())
+        crate::connector::display_name(&self.name)
     }
 
     fn trading_pairs(&self) -> Vec<Pair> {

@@ -12,6 +12,7 @@ use crate::sim::{
     Update, UpdateBody,
 };
 
+use super::agent::Agent;
 use super::life::{Life, LifeEvent, Lives};
 use super::outbox::Outbox;
 use super::prints::{Prints, PublicPrint};
@@ -58,13 +59,14 @@ pub enum Stop {
 }
 
 /// The next thing that can happen. At one time: messages, then what was kept back, then what is due at the
-/// exchange, then deliveries.
+/// exchange, then deliveries, then the strategy that runs here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Moment {
     Message,
     Send,
     Due,
     Delivery,
+    Strategy,
 }
 
 /// A source with one message of look-ahead.
@@ -103,6 +105,8 @@ pub struct PaperExchange {
     lives: Lives,
     prints: Prints,
     journal: Box<dyn Journal>,
+    /// The strategy that runs here, if one does.
+    pub(super) agent: Option<Agent>,
 }
 
 impl PaperExchange {
@@ -130,6 +134,7 @@ impl PaperExchange {
             lives: Lives::default(),
             prints: Prints::default(),
             journal: Box::new(NoJournal),
+            agent: None,
         })
     }
 
@@ -391,8 +396,15 @@ impl PaperExchange {
             (self.kept_back.first_key_value().map(|((at, _), _)| *at), Moment::Send),
             (self.sim.next_due(), Moment::Due),
             (self.outbox.next_at(), Moment::Delivery),
+            (self.strategy_at()?, Moment::Strategy),
         ];
         Ok(moments.into_iter().filter_map(|(at, moment)| at.map(|at| (at.max(self.now), moment))).min())
+    }
+
+    /// When the strategy that runs here wants to be woken. At the end of the market it sleeps.
+    fn strategy_at(&mut self) -> Result<Option<Timestamp>, PaperError> {
+        let wake = self.agent.as_ref().and_then(Agent::wake_at);
+        Ok(if wake.is_some() && self.feed.peek()?.is_none() { None } else { wake })
     }
 
     /// Does the next thing, if it happens by `limit`.
@@ -415,7 +427,21 @@ impl PaperExchange {
                 self.apply(at, Step::Input(Input::Advance));
                 self.route();
             }
-            Moment::Delivery => self.deliver()?,
+            Moment::Delivery => {
+                self.deliver()?;
+                if let Some(mut agent) = self.agent.take() {
+                    let told = agent.tell(self);
+                    self.agent = Some(agent);
+                    told?;
+                }
+            }
+            Moment::Strategy => {
+                if let Some(mut agent) = self.agent.take() {
+                    let acted = agent.tick(self);
+                    self.agent = Some(agent);
+                    acted?;
+                }
+            }
         }
         Ok(true)
     }
@@ -484,11 +510,17 @@ impl PaperExchange {
                     if let Some(trader) = self.traders.get_mut(&order.session) {
                         trader.see_order(self.now, order);
                     }
+                    if let Some(agent) = &mut self.agent {
+                        agent.see_order(order);
+                    }
                 }
                 UpdateBody::Fill(fill) => {
                     let rates = self.sim.fee_rates(fill.account, fill.instrument);
                     if let Some(trader) = self.traders.get_mut(&fill.session) {
                         trader.see_fill(self.now, update.at, fill, rates);
+                    }
+                    if let Some(agent) = &mut self.agent {
+                        agent.see_fill(fill);
                     }
                 }
                 UpdateBody::Ledger(entry) => {

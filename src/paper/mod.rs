@@ -7,6 +7,7 @@
 //! Never here: venue JSON, where events come from, when an order fills (that is `sim`).
 //! Start at [`PaperExchange`], then [`PaperConnector`].
 
+mod agent;
 mod connector;
 mod dictionary;
 #[cfg(test)]
@@ -22,6 +23,7 @@ pub mod snapshot;
 mod tests;
 mod view;
 
+pub use agent::{Agent, AgentError};
 pub use connector::{PaperConnector, PaperHandle, share};
 pub use dictionary::Dictionary;
 pub use exchange::{PaperError, PaperExchange, PaperOptions, Stop};

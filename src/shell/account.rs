@@ -140,9 +140,12 @@ impl Shell {
             true => text.push_str("\n  No active maker orders.\n"),
             false => text.push_str(&format!("\n  Orders:\n{}", orders.draw(Shape::Plain { gap: 1 }, 4))),
         }
+        let (lines, strategy) = self.strategy_lines()?;
+        text.push_str(&lines);
         let paper = opened.connector.handle().lock();
         let json = json!({
             "connector": opened.connector.name(), "account": opened.about.account, "source": opened.about.source,
+            "strategy": strategy,
             "time": paper.now().to_string(), "messages": paper.messages(), "at_end": paper.at_end(),
             "settings": opened.about.settings.iter().map(|(key, value)| json!([key, value])).collect::<Vec<_>>(),
             "orders": rows, "feed": paper.feed_stats(),

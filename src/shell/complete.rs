@@ -7,6 +7,7 @@ use rustyline::validate::Validator;
 use rustyline::{Context, Helper};
 
 use super::help::TOPICS;
+use crate::strategy::STRATEGIES;
 
 /// Completes commands, pairs, order numbers and the words of `buy` and `sell`.
 #[derive(Debug, Default)]
@@ -63,6 +64,11 @@ impl Words {
             ("order_book", _) => [self.pairs.clone(), strings(&["--lines", "--live"])].concat(),
             ("status", 0) => strings(&["--live"]),
             ("history", _) => strings(&["-v", "-p"]),
+            ("start", 0) => STRATEGIES.iter().map(|kind| kind.name.to_owned()).collect(),
+            ("start", _) => match crate::strategy::find(rest[0]) {
+                Ok(kind) => kind.parameters.iter().map(|known| format!("{}=", known.key)).collect(),
+                Err(_) => Vec::new(),
+            },
             ("speed", 0) => strings(&["1", "10", "max"]),
             _ => Vec::new(),
         }

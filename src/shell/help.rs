@@ -67,6 +67,13 @@ pub(super) const TOPICS: &[Topic] = &[
     topic("history", "history [-v] [-p DECIMALS]", "what trading earned, by pair", ""),
     topic("status", "status [--live]", "the session, its markets, balances and orders", ""),
     topic(
+        "start",
+        "start STRATEGY [KEY=VALUE...]",
+        "let a strategy trade on this account",
+        "pure_market_making, twap or grid_quoter; it trades the session's first pair.\n`start` with an unknown KEY lists those that there are. It lives in the market's time: `step 30s`, `run`.",
+    ),
+    topic("stop", "stop", "end the strategy and cancel its orders", ""),
+    topic(
         "export",
         "export trades|orders|ledger FILE",
         "writes a CSV; FILE must not exist",

@@ -3,7 +3,6 @@
 use std::io::{self, Write};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use rustyline::error::ReadlineError;
@@ -12,7 +11,7 @@ use rustyline::{Config, Editor};
 
 use super::complete::Words;
 use super::script::print;
-use super::{Reply, Shell, ShellError};
+use super::{Interrupt, Reply, Shell, ShellError};
 use crate::connector::Connector;
 use crate::paper::{Pace, Pacer};
 
@@ -116,45 +115,5 @@ impl Shell {
         let open =
             orders.filter(|known| known.done.is_none()).map(|known| known.number.to_string()).collect();
         Words { pairs, open, names }
-    }
-}
-
-/// Whether Ctrl-C was pressed while a command ran. At the prompt the line editor answers it.
-struct Interrupt(Arc<AtomicBool>);
-
-impl Interrupt {
-    fn listen() -> Self {
-        let came = Arc::new(AtomicBool::new(false));
-        let flag = Arc::clone(&came);
-        let (listening, ready) = std::sync::mpsc::channel::<()>();
-        let listen = move || {
-            let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_io().build() else {
-                return;
-            };
-            runtime.block_on(async {
-                // The handler is there once the future was polled; it stays when the future is dropped.
-                tokio::select! {
-                    biased;
-                    _ = tokio::signal::ctrl_c() => flag.store(true, Ordering::Relaxed),
-                    () = async { drop(listening) } => {}
-                }
-                while tokio::signal::ctrl_c().await.is_ok() {
-                    flag.store(true, Ordering::Relaxed);
-                }
-            });
-        };
-        // Without the thread Ctrl-C ends the program, which is what it does elsewhere.
-        let _ = std::thread::Builder::new().name("signals".into()).spawn(listen);
-        // The line editor saves the handler that it finds and puts it back after each line: ours must be there first.
-        let _ = ready.recv();
-        Self(came)
-    }
-
-    fn clear(&self) {
-        self.0.store(false, Ordering::Relaxed);
-    }
-
-    fn came(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
     }
 }

@@ -11,20 +11,23 @@ mod complete;
 mod export;
 mod help;
 mod interactive;
+mod interrupt;
 mod life;
 mod market;
 pub mod order_line;
 mod orders;
 pub mod performance;
 mod script;
+mod strategy;
 pub mod table;
 #[cfg(test)]
 mod tests;
-pub mod time;
+pub use crate::desk::time;
 mod words;
 
 pub use help::Topic;
 pub use interactive::interactive;
+pub use interrupt::Interrupt;
 pub use script::{commands_of, scripted};
 
 use std::collections::BTreeMap;
@@ -185,9 +188,8 @@ impl Shell {
             "positions" | "leverage" | "position_mode" | "funding" => Err(ShellError(format!(
                 "{name}: no perpetual is connected; spot has balances, see `balance`"
             ))),
-            "start" | "stop" => Err(ShellError(format!(
-                "{name}: strategies are not part of this build; trade with `buy` and `sell`"
-            ))),
+            "start" => self.start(rest),
+            "stop" => self.stop(rest),
             "record" => Err(ShellError("record: recording is not part of this build".to_owned())),
             "faults" => Err(ShellError("faults: fault injection is not part of this build".to_owned())),
             other => Err(ShellError(format!("unknown command {other:?}{}", help::did_you_mean(other)))),

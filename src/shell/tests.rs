@@ -122,6 +122,15 @@ fn the_rest_of_the_commands() {
 }
 
 #[test]
+fn a_strategy_trades_beside_the_person() {
+    let commands = "stop; start; start nothing; start twap slice=3; \
+                    start twap side=buy total_amount=2 slices=2 interval=2 order_type=limit; status; \
+                    start twap; buy 0.5 BTC-USDT at 99.9; step 2s; orders; step 3s; orders all; stop; orders all; \
+                    history; stop";
+    insta::assert_snapshot!(session(commands));
+}
+
+#[test]
 fn programs_read_one_object_a_line() {
     let mut shell = Shell::new(Box::new(Drawn(MARKET)));
     let (mut out, mut err) = (Vec::new(), Vec::new());
@@ -216,6 +225,13 @@ const WORDS: &[&str] = &[
     "status",
     "ticker",
     "rules",
+    "start",
+    "start",
+    "pure_market_making",
+    "twap",
+    "interval=1",
+    "order_amount=0.001",
+    "total_amount=99999999999",
     "help",
     "🪙",
     "\u{0}",

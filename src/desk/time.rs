@@ -1,4 +1,4 @@
-//! Times and lengths of time as the shell shows them.
+//! Times and lengths of time as people read them.
 
 use crate::market::Timestamp;
 

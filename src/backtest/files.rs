@@ -1,0 +1,491 @@
+//! The tables of a run, written row by row as it goes: memory does not grow with them.
+//!
+//! They tell what happened at the exchange, in its order; what the trader knew, and when, is not in them.
+
+use std::fmt::{Display, Write as _};
+use std::fs::File;
+use std::io::{self, BufWriter};
+
+use smol_str::SmolStr;
+
+use super::folder::Folder;
+use super::hands::Hands;
+use super::tally::{asset_name, owner_name};
+use crate::desk::time;
+use crate::market::decimal::{Plain, decimal_of};
+use crate::market::{Instrument, Qty, Timestamp};
+use crate::order::{ClientOrderId, Money, OrderId, OrderKind, TimeInForce};
+use crate::sim::{
+    Fill, LedgerEntry, OrderEvent, OrderState, OrderUpdate, SimulatedExchange, Update, UpdateBody,
+};
+use crate::strategy::OwnOrder;
+
+/// The columns of `trades.csv`, and of the shell's `export trades`: Hummingbot's.
+pub const TRADES: [&str; 11] = [
+    "Id",
+    "Timestamp",
+    "Exchange",
+    "Market",
+    "Order_type",
+    "Side",
+    "Price",
+    "Amount",
+    "Leverage",
+    "Position",
+    "Age",
+];
+/// The columns of `orders.csv`.
+pub const ORDERS: [&str; 19] = [
+    "order",
+    "client_id",
+    "exchange_id",
+    "connector",
+    "pair",
+    "account",
+    "side",
+    "type",
+    "tif",
+    "price",
+    "amount",
+    "filled",
+    "avg_price",
+    "state",
+    "reason",
+    "created_ns",
+    "arrived_ns",
+    "done_ns",
+    "ahead_at_join",
+];
+/// The columns of `ledger.csv`.
+pub const LEDGER: [&str; 14] = [
+    "entry",
+    "transaction",
+    "session",
+    "ts_ns",
+    "account",
+    "asset",
+    "amount",
+    "balance_after",
+    "hold_amount",
+    "hold_after",
+    "cause",
+    "order",
+    "fill",
+    "pair",
+];
+/// The columns of `fills.csv`.
+pub const FILLS: [&str; 17] = [
+    "fill",
+    "order",
+    "connector",
+    "pair",
+    "account",
+    "ts_ns",
+    "side",
+    "price",
+    "amount",
+    "liquidity",
+    "fee",
+    "fee_asset",
+    "rule",
+    "evidence",
+    "event_ts_ns",
+    "ahead_before",
+    "position_action",
+];
+/// The columns of `equity.csv`.
+pub const EQUITY: [&str; 7] = ["ts_ns", "equity", "quote_asset", "position", "mid", "mark", "drawdown"];
+
+/// How a time in force is written.
+pub fn tif_words(tif: TimeInForce) -> String {
+    match tif {
+        TimeInForce::Gtc => "gtc".to_owned(),
+        TimeInForce::Ioc => "ioc".to_owned(),
+        TimeInForce::Fok => "fok".to_owned(),
+        TimeInForce::Gtd(until) => format!("gtd:{}", until.nanos()),
+    }
+}
+
+/// One table being written.
+struct Table {
+    csv: csv::Writer<BufWriter<File>>,
+    cell: String,
+}
+
+impl Table {
+    fn create(folder: &Folder, name: &str, header: &[&str]) -> io::Result<Self> {
+        let file = BufWriter::with_capacity(1 << 16, File::create_new(folder.file(name))?);
+        let mut csv = csv::WriterBuilder::new().from_writer(file);
+        csv.write_record(header)?;
+        Ok(Self { csv, cell: String::new() })
+    }
+
+    fn text(&mut self, text: &str) -> io::Result<&mut Self> {
+        self.csv.write_field(text)?;
+        Ok(self)
+    }
+
+    fn put(&mut self, value: impl Display) -> io::Result<&mut Self> {
+        self.cell.clear();
+        // Writing to memory cannot fail.
+        let _ = write!(self.cell, "{value}");
+        self.csv.write_field(&self.cell)?;
+        Ok(self)
+    }
+
+    fn option(&mut self, value: Option<impl Display>) -> io::Result<&mut Self> {
+        match value {
+            Some(value) => self.put(value),
+            None => self.text(""),
+        }
+    }
+
+    fn end(&mut self) -> io::Result<()> {
+        Ok(self.csv.write_record(None::<&[u8]>)?)
+    }
+
+    fn finish(mut self) -> io::Result<()> {
+        self.csv.flush()?;
+        let file = self.csv.into_inner().map_err(|error| error.into_error())?;
+        file.into_inner().map_err(io::IntoInnerError::into_error).map(drop)
+    }
+}
+
+/// An order that is not over, as the files see it.
+struct Living {
+    number: u64,
+    venue: usize,
+    client_id: ClientOrderId,
+    kind: OrderKind,
+    created: Timestamp,
+    id: Option<OrderId>,
+    ahead: Option<Qty>,
+    over: bool,
+}
+
+/// The tables of a run.
+pub(super) struct Files {
+    orders: Table,
+    fills: Table,
+    trades: Table,
+    ledger: Table,
+    equity: Table,
+    living: Vec<Living>,
+    /// By connector: its name, how it is shown, the account's name.
+    names: Vec<(SmolStr, String, String)>,
+    /// Ledger rows and transactions so far, over all connectors; the last transaction's own connector and number.
+    entries: u64,
+    transactions: u64,
+    last: (usize, u64),
+    /// Fills so far, over all connectors.
+    fill_count: u64,
+    /// What turns a fill's number at its exchange into its number in the run, for the updates at hand.
+    fill_shift: u64,
+}
+
+impl Files {
+    pub(super) fn create(folder: &Folder, account: &str, connectors: &[SmolStr]) -> io::Result<Self> {
+        let names = connectors.iter().map(|connector| {
+            let alone = connectors.len() == 1;
+            let account = if alone { account.to_owned() } else { format!("{connector}/{account}") };
+            (connector.clone(), shown(connector), account)
+        });
+        Ok(Self {
+            orders: Table::create(folder, "orders.csv", &ORDERS)?,
+            fills: Table::create(folder, "fills.csv", &FILLS)?,
+            trades: Table::create(folder, "trades.csv", &TRADES)?,
+            ledger: Table::create(folder, "ledger.csv", &LEDGER)?,
+            equity: Table::create(folder, "equity.csv", &EQUITY)?,
+            living: Vec::new(),
+            names: names.collect(),
+            entries: 0,
+            transactions: 0,
+            last: (usize::MAX, 0),
+            fill_count: 0,
+            fill_shift: 0,
+        })
+    }
+
+    /// An order was sent.
+    pub(super) fn sent(&mut self, order: &OwnOrder, hands: &Hands) {
+        let first = |venue: &super::hands::Venue| venue.markets.contains(&order.ask.market.0);
+        let Some(venue) = hands.venues.iter().position(first) else { return };
+        self.living.push(Living {
+            number: order.key.0,
+            venue,
+            client_id: order.client_id.clone(),
+            kind: order.ask.kind,
+            created: order.created,
+            id: None,
+            ahead: None,
+            over: false,
+        });
+    }
+
+    /// What a connector's exchange has said.
+    pub(super) fn see(
+        &mut self,
+        venue: usize,
+        sim: &SimulatedExchange,
+        updates: &[Update],
+    ) -> io::Result<()> {
+        let mut first_fill = None;
+        for update in updates {
+            match &update.body {
+                UpdateBody::Order(order) => self.learn(venue, order),
+                UpdateBody::Fill(fill) => _ = first_fill.get_or_insert(fill.id.0),
+                _ => {}
+            }
+        }
+        if let Some(first) = first_fill {
+            // Over several connectors the run's numbers run on, never behind those of one exchange.
+            self.fill_shift = (self.fill_count + 1).saturating_sub(first);
+        }
+        for update in updates {
+            match &update.body {
+                UpdateBody::Order(order) => self.order(venue, sim, update.at, order)?,
+                UpdateBody::Fill(fill) => self.fill(venue, sim, update.at, fill)?,
+                UpdateBody::Ledger(entry) => self.entry(venue, sim, update.at, entry)?,
+                UpdateBody::PublicTrade(_) => {}
+            }
+        }
+        self.living.retain(|living| !living.over);
+        Ok(())
+    }
+
+    fn learn(&mut self, venue: usize, update: &OrderUpdate) {
+        let Some(state) = update.order.as_ref().filter(|_| update.event == OrderEvent::Accepted) else {
+            return;
+        };
+        let found = self
+            .living
+            .iter_mut()
+            .find(|living| living.venue == venue && Some(&living.client_id) == state.client_id.as_ref());
+        if let Some(living) = found {
+            (living.id, living.ahead) = (Some(state.id), state.ahead);
+        }
+    }
+
+    fn living(&self, venue: usize, id: OrderId) -> Option<&Living> {
+        self.living.iter().find(|living| living.venue == venue && living.id == Some(id))
+    }
+
+    fn order(
+        &mut self,
+        venue: usize,
+        sim: &SimulatedExchange,
+        at: Timestamp,
+        update: &OrderUpdate,
+    ) -> io::Result<()> {
+        let Some(state) = &update.order else { return Ok(()) };
+        let (word, reason) = match update.event {
+            OrderEvent::Rejected(reason) => ("rejected", reason.text()),
+            OrderEvent::Cancelled(reason) => ("cancelled", reason.name()),
+            OrderEvent::Filled if state.status.is_done() => ("filled", ""),
+            _ => return Ok(()),
+        };
+        let is_it = |living: &Living| {
+            living.venue == venue
+                && match living.id {
+                    Some(id) => id == state.id,
+                    None => Some(&living.client_id) == state.client_id.as_ref(),
+                }
+        };
+        let Some(living) = self.living.iter_mut().find(|living| is_it(living)) else { return Ok(()) };
+        living.over = true;
+        write_order(&mut self.orders, &self.names, living, sim, state, word, reason, Some(at))
+    }
+
+    /// Orders that are still open at the end, with the state that they are in.
+    pub(super) fn rest(&mut self, venue: usize, sim: &SimulatedExchange) -> io::Result<()> {
+        for living in self.living.iter().filter(|living| living.venue == venue) {
+            if let Some(state) = living.id.and_then(|id| sim.order(id)) {
+                let word = state.status.name();
+                write_order(&mut self.orders, &self.names, living, sim, &state, word, "", None)?;
+            }
+        }
+        self.living.retain(|living| living.venue != venue);
+        Ok(())
+    }
+
+    fn fill(&mut self, venue: usize, sim: &SimulatedExchange, at: Timestamp, fill: &Fill) -> io::Result<()> {
+        self.fill_count += 1;
+        let Some(instrument) = sim.market(fill.instrument).map(|market| &market.instrument) else {
+            return Ok(());
+        };
+        let order = self.living(venue, fill.order).map(|living| (living.number, living.kind, living.created));
+        let Some((connector, display, account)) = self.names.get(venue) else { return Ok(()) };
+        let (price, qty) = (instrument.show_price(fill.price), instrument.show_qty(fill.qty));
+        self.fills
+            .put(self.fill_count)?
+            .option(order.map(|(number, ..)| number))?
+            .text(connector)?
+            .put(&instrument.pair)?
+            .text(account)?
+            .put(at.nanos())?
+            .text(fill.side.name())?
+            .put(price)?
+            .put(qty)?
+            .text(fill.liquidity.name())?
+            .put(money(sim, fill.fee_asset, fill.fee))?
+            .text(asset_name(sim, fill.fee_asset))?
+            .text(fill.rule.name())?
+            .text(fill.evidence.name())?
+            .put(fill.event_time.nanos())?
+            .option(fill.ahead_before.map(|ahead| instrument.show_qty(ahead)))?
+            .text("nil")?
+            .end()?;
+        let (kind, created) = order.map_or(("", at), |(_, kind, created)| (kind_word(kind), created));
+        self.trades
+            .put(self.fill_count)?
+            .text(&time::stamp(at))?
+            .text(display)?
+            .put(&instrument.pair)?
+            .text(kind)?
+            .text(fill.side.name())?
+            .put(price)?
+            .put(qty)?
+            .text("1")?
+            .text("NIL")?
+            .text(&time::age(at.nanos_since(created)))?
+            .end()
+    }
+
+    fn entry(
+        &mut self,
+        venue: usize,
+        sim: &SimulatedExchange,
+        at: Timestamp,
+        entry: &LedgerEntry,
+    ) -> io::Result<()> {
+        self.entries += 1;
+        if self.last != (venue, entry.transaction) {
+            self.last = (venue, entry.transaction);
+            self.transactions += 1;
+        }
+        let Some((_, _, account)) = self.names.get(venue) else { return Ok(()) };
+        let order = self.living(venue, entry.order).map(|living| living.number);
+        let fill = (entry.fill.0 > 0).then_some(entry.fill.0 + self.fill_shift);
+        let pair = entry.instrument.and_then(|id| sim.market(id)).map(|market| &market.instrument.pair);
+        let amount = |amount| money(sim, entry.asset, amount);
+        self.ledger
+            .put(self.entries)?
+            .put(self.transactions)?
+            .text("1")?
+            .put(at.nanos())?
+            .text(owner_name(entry.owner, account))?
+            .text(asset_name(sim, entry.asset))?
+            .put(amount(entry.amount))?
+            .put(amount(entry.balance_after))?
+            .put(amount(entry.hold_amount))?
+            .put(amount(entry.hold_after))?
+            .text(entry.cause.name())?
+            .option(order)?
+            .option(fill)?
+            .option(pair)?
+            .end()
+    }
+
+    /// A sample of equity.
+    pub(super) fn sample(&mut self, sample: &super::Sample) -> io::Result<()> {
+        self.equity
+            .put(sample.at.nanos())?
+            .put(sample.equity)?
+            .put(&sample.quote)?
+            .put(sample.position)?
+            .option(sample.mid)?
+            .text("")?
+            .put(sample.drawdown)?
+            .end()
+    }
+
+    /// Writes what is left.
+    pub(super) fn finish(self) -> io::Result<()> {
+        [self.orders, self.fills, self.trades, self.ledger, self.equity]
+            .into_iter()
+            .try_for_each(Table::finish)
+    }
+}
+
+#[allow(clippy::too_many_arguments, reason = "one row, written at two places")]
+fn write_order(
+    table: &mut Table,
+    names: &[(SmolStr, String, String)],
+    living: &Living,
+    sim: &SimulatedExchange,
+    state: &OrderState,
+    word: &str,
+    reason: &str,
+    done: Option<Timestamp>,
+) -> io::Result<()> {
+    let Some(instrument) = sim.market(state.instrument).map(|market| &market.instrument) else {
+        return Ok(());
+    };
+    let Some((connector, _, account)) = names.get(living.venue) else { return Ok(()) };
+    let tif = tif_words(tif_of(state));
+    table
+        .put(living.number)?
+        .text(&living.client_id)?
+        .option(living.id)?
+        .text(connector)?
+        .put(&instrument.pair)?
+        .text(account)?
+        .text(state.side.name())?
+        .text(kind_word(living.kind))?
+        .text(&tif)?
+        .option(state.price.map(|price| instrument.show_price(price)))?
+        .put(instrument.show_qty(state.qty))?
+        .put(instrument.show_qty(state.filled))?
+        .option(average(sim, instrument, state))?
+        .text(word)?
+        .text(reason)?
+        .put(living.created.nanos())?
+        .put(state.arrived.nanos())?
+        .option(done.map(Timestamp::nanos))?
+        .option(living.ahead.map(|ahead| instrument.show_qty(ahead)))?
+        .end()
+}
+
+fn tif_of(state: &OrderState) -> TimeInForce {
+    state.tif
+}
+
+/// The average price of an order's fills, at most 28 digits; `None` without one.
+fn average(
+    sim: &SimulatedExchange,
+    instrument: &Instrument,
+    state: &OrderState,
+) -> Option<rust_decimal::Decimal> {
+    let quote = sim.asset_index(&instrument.pair.quote)?;
+    let cost = decimal_of(state.filled_quote.0, sim.asset_scale(quote))?;
+    Some(cost.checked_div(instrument.qty_decimal(state.filled))?.normalize())
+}
+
+fn money(sim: &SimulatedExchange, asset: u16, amount: Money) -> Plain {
+    Plain::new(amount.0, sim.asset_scale(asset))
+}
+
+fn kind_word(kind: OrderKind) -> &'static str {
+    match kind {
+        OrderKind::Limit => "limit",
+        OrderKind::LimitMaker => "limit_maker",
+        OrderKind::Market => "market",
+    }
+}
+
+/// How Hummingbot shows a connector: `Bitmart_PaperTrade`.
+fn shown(connector: &str) -> String {
+    crate::connector::display_name(connector)
+}
+
+/// Which orders a strategy has sent since it was looked at last.
+pub(super) fn note_sent(files: Option<&mut Files>, hands: &mut Hands) -> u64 {
+    let sent = std::mem::take(&mut hands.sent);
+    if let Some(files) = files {
+        sent.iter().for_each(|order| files.sent(order, hands));
+    }
+    let count = sent.len() as u64;
+    hands.sent = sent;
+    hands.sent.clear();
+    count
+}

@@ -1,0 +1,111 @@
+//! The output folder: it has its name only when it is whole.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// What says that a folder holds a backtest.
+const MARK: &str = "summary.json";
+
+/// A folder being filled beside its place. Dropped before [`finish`](Self::finish), nothing is left.
+pub(super) struct Folder {
+    part: PathBuf,
+    place: PathBuf,
+    finished: bool,
+}
+
+impl Folder {
+    /// Begins a folder that will be at `place`. A backtest that is there will be replaced; anything else is refused.
+    pub(super) fn create(place: &Path) -> io::Result<Self> {
+        let name = place.file_name().ok_or_else(|| io::Error::other("names no folder"))?.to_string_lossy();
+        let in_use = |what: &str| io::Error::new(io::ErrorKind::AlreadyExists, what.to_owned());
+        if place.exists() && !place.is_dir() {
+            return Err(in_use("is a file; name a folder"));
+        }
+        if place.is_dir() && !place.join(MARK).exists() && fs::read_dir(place)?.next().is_some() {
+            return Err(in_use("is not empty and holds no backtest; name another folder"));
+        }
+        let above = place.parent().filter(|above| !above.as_os_str().is_empty());
+        if let Some(above) = above {
+            fs::create_dir_all(above)?;
+        }
+        let part = place.with_file_name(format!(".{name}.{}.part", std::process::id()));
+        fs::create_dir(&part)?;
+        Ok(Self { part, place: place.to_owned(), finished: false })
+    }
+
+    /// Where a file is written.
+    pub(super) fn file(&self, name: &str) -> PathBuf {
+        self.part.join(name)
+    }
+
+    /// Gives the folder its name.
+    pub(super) fn finish(mut self) -> io::Result<()> {
+        let old = self.part.with_extension("old");
+        let had_one = self.place.exists();
+        if had_one {
+            fs::rename(&self.place, &old)?;
+        }
+        if let Err(error) = fs::rename(&self.part, &self.place) {
+            if had_one {
+                // Best effort: the error that led here is the one to tell.
+                let _ = fs::rename(&old, &self.place);
+            }
+            return Err(error);
+        }
+        self.finished = true;
+        if had_one { fs::remove_dir_all(&old) } else { Ok(()) }
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        if !self.finished {
+            // Best effort: there is nobody left to tell.
+            let _ = fs::remove_dir_all(&self.part);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(folder: &Path) -> Vec<String> {
+        let entries = fs::read_dir(folder).unwrap();
+        let mut names: Vec<String> =
+            entries.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn a_folder_is_there_whole_or_not_at_all() {
+        let home = tempfile::tempdir().unwrap();
+        let place = home.path().join("a/run");
+        let folder = Folder::create(&place).unwrap();
+        fs::write(folder.file(MARK), "half").unwrap();
+        assert!(!place.exists());
+        drop(folder);
+        assert!(names(&home.path().join("a")).is_empty());
+        for text in ["one", "two"] {
+            let folder = Folder::create(&place).unwrap();
+            fs::write(folder.file(MARK), text).unwrap();
+            folder.finish().unwrap();
+            assert_eq!(fs::read_to_string(place.join(MARK)).unwrap(), text);
+            assert_eq!(names(&home.path().join("a")), ["run"]);
+        }
+        // Dropped, the one before stays.
+        drop(Folder::create(&place).unwrap());
+        assert_eq!(fs::read_to_string(place.join(MARK)).unwrap(), "two");
+    }
+
+    #[test]
+    fn what_is_not_ours_is_left_alone() {
+        let home = tempfile::tempdir().unwrap();
+        fs::write(home.path().join("thesis.txt"), "mine").unwrap();
+        assert!(Folder::create(home.path()).is_err());
+        assert!(Folder::create(&home.path().join("thesis.txt")).is_err());
+        assert_eq!(names(home.path()), ["thesis.txt"]);
+    }
+}

@@ -1,0 +1,353 @@
+//! What one trader of a backtest sees and does: [`Trading`] over simulated exchanges.
+//!
+//! Requests go to the exchange at once and arrive there after the entry latency. What the exchange says waits here until
+//! the trader may know it.
+
+use std::collections::VecDeque;
+use std::fmt::Write as _;
+use std::ops::Range;
+use std::time::Duration;
+
+use smol_str::SmolStr;
+
+use super::view::View as LocalView;
+use crate::connector::OwnOrders;
+use crate::market::decimal::decimal_of;
+use crate::market::{Group, InstrumentId, Level, Price, Qty, Side, Timestamp};
+use crate::order::{AccountId, NewOrder, OrderKind, OrderRef, OrderSize, SessionId};
+use crate::sim::{
+    Balance, Input, LedgerEntry, Owner, PublicMarket, Request, RequestBody, SimulatedExchange, Update,
+    UpdateBody, View,
+};
+use crate::strategy::{Ask, Funds, MarketId, OrderKey, OwnBook, OwnOrder, TradedMarket, Trading};
+
+pub(super) const ACCOUNT: AccountId = AccountId(1);
+pub(super) const SESSION: SessionId = SessionId(1);
+/// Marks the tag of a cancel; without it the tag is the order's number.
+const CANCEL: u64 = 1 << 63;
+
+/// One connector of the run: its exchange, and what is on its way to the trader.
+pub(super) struct Venue {
+    pub(super) sim: SimulatedExchange,
+    /// Which of the run's markets are its own.
+    pub(super) markets: Range<u32>,
+    market_delay: Duration,
+    kept_back: VecDeque<(Timestamp, Request)>,
+    outbox: VecDeque<(Timestamp, UpdateBody)>,
+    told: Timestamp,
+    funds: Vec<Balance>,
+    view: Option<LocalView>,
+}
+
+impl Venue {
+    pub(super) fn new(
+        sim: SimulatedExchange,
+        first_market: u32,
+        market_delay: Duration,
+        two_clocks: bool,
+    ) -> Self {
+        let markets = &sim.config().markets;
+        let view = two_clocks.then(|| LocalView::new(markets.iter().map(|market| &market.instrument)));
+        let end = first_market + u32::try_from(markets.len()).unwrap_or(u32::MAX);
+        Self {
+            funds: vec![Balance::default(); sim.assets().len()],
+            markets: first_market..end,
+            sim,
+            market_delay,
+            kept_back: VecDeque::new(),
+            outbox: VecDeque::new(),
+            told: Timestamp::MIN,
+            view,
+        }
+    }
+
+    /// When something happens here next, unless the market moves.
+    pub(super) fn next_at(&self) -> Timestamp {
+        let due = self.sim.next_due().unwrap_or(Timestamp::MAX);
+        let kept = self.kept_back.front().map_or(Timestamp::MAX, |(at, _)| *at);
+        let told = self.outbox.front().map_or(Timestamp::MAX, |(at, _)| *at);
+        due.min(kept).min(told)
+    }
+
+    /// One message of the market.
+    #[inline]
+    pub(super) fn play(&mut self, now: Timestamp, group: &Group<'_>, updates: &mut Vec<Update>) {
+        self.sim.apply(now, Input::Market(*group), updates);
+        if let Some(view) = &mut self.view {
+            view.send(now, group);
+        }
+    }
+
+    /// Sends what was kept back until now, and lets happen at the exchange what is due. Whether anything was.
+    pub(super) fn run_due(&mut self, now: Timestamp, updates: &mut Vec<Update>) -> bool {
+        let mut any = false;
+        while let Some((_, request)) = self.kept_back.pop_front_if(|(at, _)| *at <= now) {
+            self.sim.apply(now, Input::Request(request), updates);
+            any = true;
+        }
+        if self.sim.next_due().is_some_and(|due| due <= now) {
+            self.sim.apply(now, Input::Advance, updates);
+            any = true;
+        }
+        any
+    }
+
+    /// Puts updates on their way. The owner learns of a ledger row with the fill or answer that it belongs to: the one
+    /// after it, else the one before.
+    pub(super) fn route(&mut self, updates: &mut Vec<Update>) {
+        let mut with = None;
+        for update in updates.iter_mut().rev() {
+            match &update.body {
+                UpdateBody::Order(_) | UpdateBody::Fill(_) => with = Some(update.deliver_at),
+                _ => update.deliver_at = update.deliver_at.max(with.unwrap_or(update.at)),
+            }
+        }
+        for update in updates.drain(..) {
+            let mine = match &update.body {
+                UpdateBody::Ledger(entry) => entry.owner == Owner::Account(ACCOUNT),
+                UpdateBody::PublicTrade(_) => false,
+                _ => true,
+            };
+            if mine {
+                self.told = self.told.max(update.deliver_at);
+                self.outbox.push_back((self.told, update.body));
+            }
+        }
+    }
+
+    /// Tells the trader what it may know by now. Whether there was anything.
+    fn deliver(&mut self, now: Timestamp, own: &mut OwnBook) -> bool {
+        let mut any = false;
+        while let Some((_, body)) = self.outbox.pop_front_if(|(at, _)| *at <= now) {
+            any = true;
+            match body {
+                UpdateBody::Order(update) => own.see_order(self.markets.clone(), &update),
+                UpdateBody::Fill(fill) => {
+                    own.see_fill(self.markets.clone(), &fill);
+                    if let Some(view) = &mut self.view {
+                        view.catch_up(now);
+                        view.filled(&fill);
+                    }
+                }
+                UpdateBody::Ledger(LedgerEntry { asset, balance_after, hold_after, .. }) => {
+                    if let Some(funds) = self.funds.get_mut(usize::from(asset)) {
+                        *funds = Balance { total: balance_after, held: hold_after };
+                    }
+                }
+                UpdateBody::PublicTrade(_) => {}
+            }
+        }
+        any
+    }
+
+    fn view_of(&self, own: OwnOrders) -> View {
+        match own {
+            OwnOrders::With => View::Public,
+            OwnOrders::Without => View::Without(ACCOUNT),
+        }
+    }
+
+    fn shows_taken(&self) -> bool {
+        self.sim.config().public_market == PublicMarket::Simulated
+    }
+
+    fn funds(&self, asset: u16) -> Funds {
+        let balance = self.funds.get(usize::from(asset)).copied().unwrap_or_default();
+        let scale = self.sim.asset_scale(asset);
+        // Balances are bounded where they are deposited; what no decimal holds is shown as the most.
+        let decimal =
+            |money: crate::order::Money| decimal_of(money.0, scale).unwrap_or(rust_decimal::Decimal::MAX);
+        Funds { total: decimal(balance.total), available: decimal(balance.available()) }
+    }
+}
+
+/// Where a market of the run is.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    venue: usize,
+    instrument: InstrumentId,
+    base: u16,
+    quote: u16,
+}
+
+/// Everything that the trader of one run sees and does.
+pub(super) struct Hands {
+    pub(super) venues: Vec<Venue>,
+    pub(super) own: OwnBook,
+    pub(super) now: Timestamp,
+    markets: Vec<TradedMarket>,
+    places: Vec<Place>,
+    first: MarketId,
+    keys: u64,
+    /// What was sent since it was last looked at; for the files.
+    pub(super) sent: Vec<OwnOrder>,
+    /// What the engine says to a request at once; it goes on its way with what follows.
+    pub(super) updates: Vec<Update>,
+}
+
+impl Hands {
+    /// Over these exchanges, each with its connector's name.
+    pub(super) fn new(venues: Vec<(SmolStr, Venue)>) -> Self {
+        let (mut markets, mut places) = (Vec::new(), Vec::new());
+        for (at, (connector, venue)) in venues.iter().enumerate() {
+            for (id, market) in (0_u32..).zip(&venue.sim.config().markets) {
+                let instrument = market.instrument.clone();
+                let asset = |asset| venue.sim.asset_index(asset).unwrap_or_default();
+                let (base, quote) = (asset(&instrument.pair.base), asset(&instrument.pair.quote));
+                places.push(Place { venue: at, instrument: InstrumentId(id), base, quote });
+                let (maker, taker) = (market.fees.maker, market.fees.taker);
+                markets.push(TradedMarket { connector: connector.clone(), instrument, maker, taker });
+            }
+        }
+        Self {
+            own: OwnBook::new(markets.len()),
+            venues: venues.into_iter().map(|(_, venue)| venue).collect(),
+            now: Timestamp::MIN,
+            markets,
+            places,
+            first: MarketId::default(),
+            keys: 0,
+            sent: Vec::new(),
+            updates: Vec::new(),
+        }
+    }
+
+    /// The run is about this market.
+    pub(super) fn set_first(&mut self, market: MarketId) {
+        self.first = market;
+    }
+
+    /// When something happens next at any exchange, unless a market moves.
+    pub(super) fn next_at(&self) -> Timestamp {
+        self.venues.iter().map(Venue::next_at).min().unwrap_or(Timestamp::MAX)
+    }
+
+    /// Tells the trader what it may know by now. Whether there was anything.
+    pub(super) fn deliver(&mut self) -> bool {
+        let (now, own) = (self.now, &mut self.own);
+        self.venues.iter_mut().fold(false, |any, venue| venue.deliver(now, own) | any)
+    }
+
+    /// Brings the trader's own view of the markets up to now.
+    pub(super) fn look_up(&mut self) {
+        let now = self.now;
+        let views = self.venues.iter_mut().filter_map(|venue| venue.view.as_mut());
+        views.for_each(|view| view.catch_up(now));
+    }
+
+    /// The exchange and the instrument of a market.
+    pub(super) fn place_of(&self, market: MarketId) -> Option<(&Venue, InstrumentId)> {
+        let place = self.places.get(market.index())?;
+        Some((self.venues.get(place.venue)?, place.instrument))
+    }
+
+    fn send(&mut self, market: MarketId, tag: u64, body: RequestBody, delayed: bool) {
+        let Some(place) = self.places.get(market.index()) else { return };
+        let Some(venue) = self.venues.get_mut(place.venue) else { return };
+        let request = Request { session: SESSION, account: ACCOUNT, tag, body };
+        if delayed && !venue.market_delay.is_zero() {
+            venue.kept_back.push_back((self.now.plus(venue.market_delay), request));
+        } else {
+            venue.sim.apply(self.now, Input::Request(request), &mut self.updates);
+            venue.route(&mut self.updates);
+        }
+    }
+}
+
+/// The client id of an order: short, so that it needs no memory of its own.
+fn client_id(key: u64) -> SmolStr {
+    let mut text = smol_str::SmolStrBuilder::new();
+    // Writing to memory cannot fail.
+    let _ = write!(text, "pt-{key}");
+    text.finish()
+}
+
+impl Trading for Hands {
+    fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    fn markets(&self) -> &[TradedMarket] {
+        &self.markets
+    }
+
+    fn first(&self) -> MarketId {
+        self.first
+    }
+
+    fn best_price(&self, market: MarketId, side: Side, own: OwnOrders) -> Option<Price> {
+        let (venue, instrument) = self.place_of(market)?;
+        if let Some(view) = &venue.view {
+            let trusted = view.is_trusted(instrument.index());
+            return view.best_price(instrument.index(), side, venue.shows_taken()).filter(|_| trusted);
+        }
+        let trusted = venue.sim.is_trusted(instrument);
+        if trusted { venue.sim.best_price(instrument, side, venue.view_of(own)) } else { None }
+    }
+
+    fn levels(&self, market: MarketId, side: Side, own: OwnOrders, depth: usize, levels: &mut Vec<Level>) {
+        let Some((venue, instrument)) = self.place_of(market) else { return };
+        match &venue.view {
+            Some(view) => {
+                levels.extend(view.levels(instrument.index(), side, venue.shows_taken()).take(depth));
+            }
+            None => levels.extend(venue.sim.levels(instrument, side, venue.view_of(own)).take(depth)),
+        }
+    }
+
+    fn last_trade(&self, market: MarketId) -> Option<Price> {
+        let (venue, instrument) = self.place_of(market)?;
+        match &venue.view {
+            Some(view) => view.last_trade(instrument.index()),
+            None => venue.sim.last_trade(instrument).map(|(_, trade)| trade.price),
+        }
+    }
+
+    fn last_own_trade(&self, market: MarketId) -> Option<Price> {
+        self.own.last_fill(market)
+    }
+
+    fn base(&self, market: MarketId) -> Funds {
+        let place = self.places.get(market.index());
+        place.map(|place| self.venues[place.venue].funds(place.base)).unwrap_or_default()
+    }
+
+    fn quote(&self, market: MarketId) -> Funds {
+        let place = self.places.get(market.index());
+        place.map(|place| self.venues[place.venue].funds(place.quote)).unwrap_or_default()
+    }
+
+    fn position(&self, market: MarketId) -> Qty {
+        self.own.position(market)
+    }
+
+    fn orders(&self) -> &[OwnOrder] {
+        self.own.orders()
+    }
+
+    fn place(&mut self, ask: Ask) -> OrderKey {
+        self.keys += 1;
+        let key = OrderKey(self.keys);
+        let client_id = client_id(self.keys);
+        self.own.sent(key, client_id.clone(), ask, self.now);
+        self.sent.extend(self.own.orders().last().cloned());
+        let instrument =
+            self.places.get(ask.market.index()).map_or(InstrumentId::default(), |p| p.instrument);
+        let limit = NewOrder::limit(instrument, ask.side, ask.qty, ask.price.unwrap_or_default());
+        let order = match ask.kind {
+            OrderKind::Market => NewOrder::market(instrument, ask.side, ask.qty),
+            kind => NewOrder { kind, price: ask.price, ..limit },
+        };
+        let order = NewOrder { client_id: Some(client_id), size: OrderSize::Qty(ask.qty), ..order };
+        let delayed = ask.kind == OrderKind::Market;
+        self.send(ask.market, key.0, RequestBody::Place(order), delayed);
+        key
+    }
+
+    fn cancel(&mut self, order: OrderKey) {
+        let Some(own) = self.own.cancelling(order) else { return };
+        let market = own.ask.market;
+        let named = own.id.map_or_else(|| OrderRef::Client(own.client_id.clone()), OrderRef::Id);
+        self.send(market, CANCEL | order.0, RequestBody::Cancel(named), false);
+    }
+}

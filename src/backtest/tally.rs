@@ -1,0 +1,163 @@
+//! What is counted of one run as it goes: orders, fills, volumes, fees, positions.
+
+use super::hands::{ACCOUNT, Hands};
+use super::lots::Lots;
+use super::metrics::Closed;
+use crate::market::Side;
+use crate::order::{Liquidity, Money};
+use crate::sim::{Fill, OrderEvent, Owner, SimulatedExchange, Update, UpdateBody};
+use crate::strategy::MarketId;
+
+/// One market's part.
+#[derive(Clone, Debug)]
+struct MarketTally {
+    lots: Lots,
+    closed: Closed,
+    /// Bought less sold, in the instrument's units.
+    position: i64,
+    most: i64,
+    base_volume: i128,
+    quote_volume: i128,
+    base: u16,
+    quote: u16,
+    /// A price unit × base's smallest unit is `base_fee.0 / base_fee.1` of quote's smallest.
+    base_fee: (i128, i128),
+}
+
+/// What is counted of one run.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Tally {
+    pub(super) sent: u64,
+    pub(super) filled: u64,
+    pub(super) cancelled: u64,
+    pub(super) rejected: u64,
+    pub(super) fills: u64,
+    pub(super) makers: u64,
+    markets: Vec<MarketTally>,
+    /// By connector, then by asset.
+    fees: Vec<Vec<Money>>,
+}
+
+impl Tally {
+    pub(super) fn new(hands: &Hands) -> Self {
+        let mut markets = Vec::new();
+        for venue in &hands.venues {
+            for market in &venue.sim.config().markets {
+                let instrument = &market.instrument;
+                let asset = |asset| venue.sim.asset_index(asset).unwrap_or_default();
+                let (base, quote) = (asset(&instrument.pair.base), asset(&instrument.pair.quote));
+                let scale = |asset| u32::from(venue.sim.asset_scale(asset));
+                let spare = scale(quote) - u32::from(instrument.price_scale + instrument.qty_scale);
+                markets.push(MarketTally {
+                    lots: Lots::new(10_i128.pow(spare)),
+                    closed: Closed::default(),
+                    position: 0,
+                    most: 0,
+                    base_volume: 0,
+                    quote_volume: 0,
+                    base,
+                    quote,
+                    base_fee: {
+                        let (have, want) = (scale(base) + u32::from(instrument.price_scale), scale(quote));
+                        (10_i128.pow(want.saturating_sub(have)), 10_i128.pow(have.saturating_sub(want)))
+                    },
+                });
+            }
+        }
+        let fees = hands.venues.iter().map(|venue| vec![Money::ZERO; venue.sim.assets().len()]).collect();
+        Self { markets, fees, ..Self::default() }
+    }
+
+    /// What a connector's exchange has said.
+    pub(super) fn see(&mut self, venue: usize, first_market: u32, updates: &[Update]) {
+        for update in updates {
+            match &update.body {
+                UpdateBody::Order(order) if order.account == ACCOUNT => match order.event {
+                    OrderEvent::Rejected(_) if order.order.is_some() => self.rejected += 1,
+                    OrderEvent::Cancelled(_) => self.cancelled += 1,
+                    OrderEvent::Filled => {
+                        let done = order.order.as_ref().is_some_and(|state| state.status.is_done());
+                        self.filled += u64::from(done);
+                    }
+                    _ => {}
+                },
+                UpdateBody::Fill(fill) => self.fill(venue, first_market, fill),
+                _ => {}
+            }
+        }
+    }
+
+    fn fill(&mut self, venue: usize, first_market: u32, fill: &Fill) {
+        self.fills += 1;
+        self.makers += u64::from(fill.liquidity == Liquidity::Maker);
+        let paid = self.fees.get_mut(venue).and_then(|fees| fees.get_mut(usize::from(fill.fee_asset)));
+        if let Some(paid) = paid {
+            *paid += fill.fee;
+        }
+        let Some(market) = self.markets.get_mut((first_market + fill.instrument.0) as usize) else { return };
+        let (price, qty) = (fill.price.units(), fill.qty.units());
+        market.position += if fill.side == Side::Buy { qty } else { -qty };
+        market.most = market.most.max(market.position.abs());
+        market.base_volume += i128::from(qty);
+        market.quote_volume += fill.quote.0;
+        let fee = market.fee_in_quote(fill);
+        let closed = &mut market.closed;
+        market.lots.fill(fill.side, price, qty, fee, |gain| closed.add(gain));
+    }
+
+    /// Bought less sold, in the instrument's units.
+    pub(super) fn position(&self, market: MarketId) -> i64 {
+        self.markets.get(market.index()).map_or(0, |market| market.position)
+    }
+
+    /// The largest position, long or short, in the instrument's units.
+    pub(super) fn max_position(&self, market: MarketId) -> i64 {
+        self.markets.get(market.index()).map_or(0, |market| market.most)
+    }
+
+    /// Volume in base (the instrument's units) and in quote (its smallest unit).
+    pub(super) fn volumes(&self, market: MarketId) -> (i128, i128) {
+        self.markets.get(market.index()).map_or((0, 0), |market| (market.base_volume, market.quote_volume))
+    }
+
+    /// The closed quantities of a market.
+    pub(super) fn closed(&self, market: MarketId) -> Closed {
+        self.markets.get(market.index()).map(|market| market.closed).unwrap_or_default()
+    }
+
+    /// Fees paid at a connector, by number of asset.
+    pub(super) fn fees(&self, venue: usize) -> &[Money] {
+        self.fees.get(venue).map_or(&[], Vec::as_slice)
+    }
+}
+
+impl MarketTally {
+    /// The fee in quote: as it is, or at the fill's price where it is paid in base. A third asset has no price here and
+    /// counts as nothing.
+    fn fee_in_quote(&self, fill: &Fill) -> i128 {
+        match fill.fee_asset {
+            asset if asset == self.quote => fill.fee.0,
+            asset if asset == self.base => {
+                fill.fee.0 * i128::from(fill.price.units()) * self.base_fee.0 / self.base_fee.1
+            }
+            _ => 0,
+        }
+    }
+}
+
+/// The names of those whose money the ledger counts.
+pub(super) fn owner_name(owner: Owner, account: &str) -> &str {
+    match owner {
+        Owner::Account(_) => account,
+        Owner::Market => "@market",
+        Owner::Fees => "@fees",
+        Owner::Funding => "@funding",
+        Owner::Insurance => "@insurance",
+        Owner::Deposits => "@deposits",
+    }
+}
+
+/// What an exchange's assets are called.
+pub(super) fn asset_name(sim: &SimulatedExchange, asset: u16) -> &str {
+    sim.assets().get(usize::from(asset)).map_or("", |asset| asset.as_str())
+}
