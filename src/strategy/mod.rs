@@ -15,7 +15,7 @@ mod twap;
 
 pub use grid_quoter::GridQuoter;
 pub use own::{OwnBook, OwnOrder, OwnState};
-pub use parameters::{Parameter, Parameters, STRATEGIES, StrategyKind, Values, find};
+pub use parameters::{Build, Parameter, Parameters, STRATEGIES, StrategyKind, Values, find};
 pub use pure_market_making::PureMarketMaking;
 pub use twap::Twap;
 

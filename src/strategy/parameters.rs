@@ -21,7 +21,7 @@ pub struct Parameter {
 }
 
 /// Makes a strategy from its values.
-type Build = fn(&Values) -> Result<Box<dyn Strategy>, StrategyError>;
+pub type Build = fn(&Values) -> Result<Box<dyn Strategy>, StrategyError>;
 
 /// A built-in strategy.
 #[derive(Clone, Copy, Debug)]
@@ -32,7 +32,8 @@ pub struct StrategyKind {
     pub what: &'static str,
     /// Its parameters.
     pub parameters: &'static [Parameter],
-    build: Build,
+    /// Makes it from its values.
+    pub build: Build,
 }
 
 const fn parameter(key: &'static str, default: &'static str, what: &'static str) -> Parameter {
