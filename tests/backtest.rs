@@ -181,6 +181,23 @@ fn grid_quoter_as_computed_by_hand() {
 }
 
 #[test]
+fn what_people_and_programs_read() {
+    let scene = Scene::draw(&GRID, 0);
+    let line = scene.line(&["--strategy", "grid_quoter", "--set", "max_pos=100", "--latency", "none"]);
+    let (code, text) = papertape(scene.folder.path(), &line);
+    assert_eq!(code, 0);
+    let summary = std::fs::read_to_string(scene.path("out/summary.json")).unwrap();
+    let is_wall = |line: &&str| line.contains("wall_seconds") || line.contains("events_per_second");
+    let steady: Vec<&str> = summary.lines().filter(|line| !is_wall(line)).collect();
+    insta::assert_snapshot!(format!("{text}\n{}", steady.join("\n")));
+    let page = std::fs::read_to_string(scene.path("out/report.html")).unwrap();
+    for part in ["<!doctype html>", "<svg", "<polyline", "350.995", "print_at_price", "max_pos", "</html>"] {
+        assert!(page.contains(part), "{part}");
+    }
+    assert!(!page.contains("http"), "the page needs nothing else");
+}
+
+#[test]
 fn requests_and_answers_travel() {
     let scene = Scene::draw(&GRID, 0);
     scene.run(&["--strategy", "grid_quoter", "--latency", "30"]);

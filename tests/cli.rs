@@ -98,7 +98,8 @@ fn names_and_options_that_cannot_be_used() {
 #[test]
 fn help_texts() {
     let run = Run::new();
-    let commands = ["connectors", "connect", "inspect", "convert", "synth", "account", "completions"];
+    let commands =
+        ["connectors", "connect", "backtest", "inspect", "convert", "synth", "account", "completions"];
     let shown: Vec<String> = std::iter::once(run.show(&["--help"]))
         .chain(commands.iter().map(|command| run.show(&[command, "--help"])))
         .collect();

@@ -22,7 +22,7 @@ use crate::feed::warnings::Warnings;
 use crate::market::{Asset, Timestamp, parse_duration};
 use crate::shell::Interrupt;
 use crate::shell::table::{Shape, Table};
-use crate::strategy::{Parameters, STRATEGIES, StrategyKind, find};
+use crate::strategy::{Parameters, StrategyKind, find};
 
 /// Run a strategy over recorded data in virtual time and report what came of it
 #[derive(Debug, clap::Args)]
@@ -417,16 +417,4 @@ fn print(summary: &Summary, args: &Args, out: &mut dyn Write) -> std::io::Result
         writeln!(out, "wrote {}", folder.display())?;
     }
     Ok(())
-}
-
-/// The strategies with their parameters, for the help.
-pub fn strategies() -> String {
-    let line = |kind: &StrategyKind| {
-        let parameters = kind
-            .parameters
-            .iter()
-            .map(|known| format!("    {} [{}]: {}\n", known.key, known.default, known.what));
-        format!("  {}: {}\n{}", kind.name, kind.what, parameters.collect::<String>())
-    };
-    STRATEGIES.iter().map(line).collect()
 }

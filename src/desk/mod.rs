@@ -222,6 +222,7 @@ impl Desk {
             venue: venue.rules(),
             ..SimConfig::realistic(markets, self.sim.seed)
         };
+        let config = SimConfig { pairing: self.sim.pairing.unwrap_or(config.pairing), ..config };
         Ok((config, profile.market_delay()))
     }
 

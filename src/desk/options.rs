@@ -32,6 +32,10 @@ pub struct SimArgs {
     /// When what paper orders took of a level comes back: new, any or a time such as 5s [default: new]
     #[arg(long, value_name = "RULE", value_parser = refill)]
     pub refill: Option<Refill>,
+    /// For how long a print and the shrink of its level look for each other (rules 5 and 6 of docs/fills.md); shorter
+    /// where the venue's prints come before or with its book [default: 1s]
+    #[arg(long, value_name = "D", value_parser = pairing)]
+    pub pairing: Option<Duration>,
     /// What is shown as the public market: simulated (with paper orders) or tape
     #[arg(long, value_name = "WHICH", value_parser = public_market, default_value = "simulated")]
     pub public_market: PublicMarket,
@@ -148,6 +152,11 @@ fn refill(text: &str) -> Result<Refill, String> {
             .map(Refill::After)
             .ok_or_else(|| "one of new, any, or a time such as 5s".to_owned()),
     }
+}
+
+fn pairing(text: &str) -> Result<Duration, String> {
+    let time = parse_duration(text).filter(|time| *time <= Duration::from_secs(60));
+    time.ok_or_else(|| "a time of at most a minute, such as 10ms".to_owned())
 }
 
 fn public_market(text: &str) -> Result<PublicMarket, String> {
