@@ -659,3 +659,106 @@ fn written_files_look_as_they_should() {
     drop(TardisWriter::create(&folder.path().join("other"), "bitmart").unwrap());
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "a writer that gave up leaves nothing");
 }
+
+const QUOTES: &str = "exchange,symbol,timestamp,local_timestamp,ask_amount,ask_price,bid_price,bid_amount\n";
+
+fn snapshot_header(levels: usize) -> String {
+    let level = |i: usize| format!(",asks[{i}].price,asks[{i}].amount,bids[{i}].price,bids[{i}].amount");
+    let levels: String = (0..levels).map(level).collect();
+    format!("exchange,symbol,timestamp,local_timestamp{levels}\n")
+}
+
+#[test]
+fn rows_of_levels_are_snapshots() {
+    let two = snapshot_header(2);
+    let row =
+        |time: u64, cells: &str| format!("binance,ETHUSDT,{0},{0},{cells}\n", 1_723_161_250_000_000 + time);
+    let text =
+        [two, row(1, "101,2,100,1,101.5,3,99,4"), row(2, ",,100,1,,,99,0"), row(2, ",,,,,,,")].concat();
+    let mut source = open_known(text.as_bytes(), CsvOptions::default());
+    assert_eq!(source.depth(papertape::market::InstrumentId(0)), papertape::market::FeedDepth::Levels(2));
+    let all = play(&mut source).unwrap();
+    let words: Vec<String> =
+        all.iter().map(|group| format!("{:?} {}", group.1, group.4.join(", "))).collect();
+    let want = [
+        "Snapshot buy 1 @ 100, buy 4 @ 99, sell 2 @ 101, sell 3 @ 101.5",
+        // Empty cells and amount 0 say the same: no level.
+        "Snapshot buy 1 @ 100",
+        "Snapshot ",
+    ];
+    assert_eq!(words, want);
+    let quotes = [QUOTES.to_owned(), row(1, "2,101,100,1"), row(2, ",,100,1.5")].concat();
+    let all = play(&mut open_known(quotes.as_bytes(), CsvOptions::default())).unwrap();
+    assert_eq!(all[0].4, ["buy 1 @ 100", "sell 2 @ 101"]);
+    assert_eq!(all[1].4, ["buy 1.5 @ 100"]);
+}
+
+/// A broken row in the middle of a file: counted, and told with file, line, column, value and reason; the end of a
+/// strict reader.
+fn assert_bad(header: &str, good: &str, bad: &str, want: &str) {
+    let text = format!("{header}{good}\n{bad}\n{good}\n");
+    let warnings = Warnings::default();
+    let options = CsvOptions { warnings: warnings.clone(), ..CsvOptions::default() };
+    let mut source = open_known(text.as_bytes(), options);
+    let groups = play(&mut source).unwrap();
+    assert_eq!((warnings.first(), source.stats().errors), (vec![want.to_owned()], 1), "{bad}");
+    assert!(!groups.is_empty() && source.rows() == 3);
+    let strict = CsvOptions { strict: true, ..CsvOptions::default() };
+    assert_eq!(play(&mut open_known(text.as_bytes(), strict)).unwrap_err().to_string(), want);
+}
+
+#[test]
+fn bad_rows_of_levels_say_where_and_why() {
+    let at = "binance,ETHUSDT,1723161250000000,1723161250000001";
+    for (cells, want) in [
+        ("2,101,1OO,1", "x.csv:3: column 7 (bid_price): \"1OO\" is not a decimal"),
+        ("2,0,100,1", "x.csv:3: column 6 (ask_price): \"0\" is zero"),
+        ("2,101,100,", "x.csv:3: column 8 (bid_amount): \"\" is empty"),
+        ("2,101,100", "x.csv:3: column 8 (the row's last): \"\" is one of 7 columns, the header has 8"),
+    ] {
+        assert_bad(QUOTES, &format!("{at},2,101,100,1"), &format!("{at},{cells}"), want);
+    }
+    let want = "x.csv:3: column 9 (asks[1].price): \"-3\" is negative";
+    assert_bad(
+        &snapshot_header(2),
+        &format!("{at},101,2,100,1,,,,"),
+        &format!("{at},101,2,100,1,-3,1,,"),
+        want,
+    );
+    let want = "x.csv:3: column 3 (timestamp): \"now\" is no time in ms, us or ns since the epoch";
+    assert_bad(
+        QUOTES,
+        &format!("{at},2,101,100,1"),
+        "binance,ETHUSDT,now,1723161250000001,2,101,100,1",
+        want,
+    );
+}
+
+#[test]
+fn levels_are_written_as_they_were_read() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, text) in [
+        (
+            "bitmart_quotes_2024-08-08_ETHUSDT.csv",
+            format!(
+                "{QUOTES}bitmart,ETHUSDT,1723161250000000,1723161250000001,2,101,100.5,1\nbitmart,ETHUSDT,1723161250000002,1723161250000003,,,100,0.5\n"
+            ),
+        ),
+        (
+            "bitmart_book_snapshot_5_2024-08-08_ETHUSDT.csv",
+            format!(
+                "{}bitmart,ETHUSDT,1723161250000000,1723161250000001,101,2,100,1,102,3,99,4,,,98,1,,,,,,,,\n",
+                snapshot_header(5)
+            ),
+        ),
+    ] {
+        let input = folder.path().join(name);
+        std::fs::write(&input, &text).unwrap();
+        let out = folder.path().join("out");
+        let done =
+            papertape::feed::convert::convert(&[input], &out, &Default::default(), &mut |_| ()).unwrap();
+        assert_eq!((done.left_out, done.files.len()), (0, 1));
+        assert_eq!(done.files[0].file_name().unwrap().to_str(), Some(name));
+        assert_eq!(std::fs::read_to_string(&done.files[0]).unwrap(), text);
+    }
+}

@@ -50,6 +50,7 @@ fn final_books_and_trades_of_real_files_are_exact() {
         }
         assert_eq!(book["after_line"], want["rows"]["incremental_book_L2"]);
         assert_eq!((&book["errors"], &book["venue"]), (&0.into(), &exchange.into()), "{set}");
+        check_levels(set, want, symbol, &file);
         let trades = json(&file("trades"), &options());
         assert_eq!(trades["after_line"], want["rows"]["trades"]);
         if want["trades"]["count"] != 0 {
@@ -58,6 +59,65 @@ fn final_books_and_trades_of_real_files_are_exact() {
         } else {
             assert_eq!(trades["trades"], serde_json::json!({}));
         }
+    }
+}
+
+/// The best levels of a set in its other kinds: as many rows as there should be, and the last of them is the final
+/// book's top.
+fn check_levels(set: &str, want: &Value, symbol: &str, file: &dyn Fn(&str) -> PathBuf) {
+    for (kind, depth) in [("quotes", 1), ("book_ticker", 1), ("book_snapshot_5", 5)] {
+        let Some(rows) = want["rows"].get(kind) else { continue };
+        let levels = json(&file(kind), &options());
+        assert_eq!((&levels["after_line"], &levels["errors"]), (rows, &0.into()), "{set} {kind}");
+        assert_eq!((&levels["book_updates"], &levels["trades"]), (rows, &serde_json::json!({})));
+        // The exchange's own ticker runs beside the book, not after it.
+        if kind != "book_ticker" {
+            for side in ["bids", "asks"] {
+                let top: Vec<&Value> =
+                    want["final_book"][side].as_array().unwrap().iter().take(depth).collect();
+                let have: Vec<&Value> = levels["books"][symbol][side].as_array().unwrap().iter().collect();
+                assert_eq!(have, top, "{set} {kind} {side}");
+            }
+        }
+    }
+}
+
+#[test]
+fn longer_tapes_of_trades_are_whole() {
+    let (Some(folder), Some(expected)) = (shared("data"), shared("data/expected/extra.expected.json")) else {
+        return;
+    };
+    let expected: Value = serde_json::from_str(&std::fs::read_to_string(expected).unwrap()).unwrap();
+    let tapes = expected.as_object().unwrap().iter().filter(|(_, want)| want.get("volume").is_some());
+    let mut seen = 0;
+    for (name, want) in tapes {
+        let have = json(&folder.join(name), &options());
+        let trades = have["trades"].as_object().unwrap().values().next().unwrap();
+        assert_eq!((&have["after_line"], &have["errors"]), (&want["rows"], &0.into()), "{name}");
+        for key in ["volume", "buy_volume"] {
+            assert_eq!(trades[key], want[key], "{name} {key}");
+        }
+        seen += 1;
+    }
+    assert_eq!(seen, 4);
+}
+
+#[test]
+fn tardis_originals_of_levels_read() {
+    for (name, levels) in [
+        ("binance-futures_book_snapshot_25_BTCUSDT.csv", 25),
+        ("binance-futures_book_snapshot_5_BTCUSDT.csv", 5),
+        ("huobi-dm-swap_quotes_BTC-USD.csv", 1),
+    ] {
+        let Some(file) = shared(&format!("data/csv_tardis_samples/{name}")) else { return };
+        let look = json(&file, &options());
+        let book = look["books"].as_object().unwrap().values().next().unwrap();
+        let levels = Value::from(levels);
+        assert_eq!(
+            (&look["errors"], &book["bid_levels"], &book["ask_levels"]),
+            (&0.into(), &levels, &levels)
+        );
+        assert_eq!(look["book_updates"], look["after_line"]);
     }
 }
 
@@ -118,8 +178,8 @@ fn no_file_of_rows_is_an_error() {
         ("hello\n", "no known kind of CSV"),
         ("{\"x\":1}\n", "x.csv"),
         (
-            "exchange,symbol,timestamp,local_timestamp,ask_amount,ask_price,bid_price,bid_amount\n",
-            "a quotes file",
+            "exchange,symbol,timestamp,local_timestamp,funding_timestamp,funding_rate\n",
+            "a derivative_ticker file",
         ),
     ] {
         let error = inspect(&write(folder.path(), "x.csv", text), &options()).unwrap_err().to_string();

@@ -9,7 +9,7 @@ use super::csv::{Symbols, TardisWriter, UNKNOWN_QUOTE, WriteError};
 use super::merge::{AnySource, Merge};
 use super::recording::{Opened, RecordingOptions};
 use super::tape::{Direction, TapeHeader, TapeWriter, VERSION};
-use crate::market::{FeedStats, Group, Instrument, Pair, Source, SourceError};
+use crate::market::{FeedStats, Group, Instrument, InstrumentId, Pair, Source, SourceError};
 use crate::venue::connectors::{CONNECTORS, Connector, Status};
 use crate::venue::{Encoder, Frame, Venue, VenueError};
 
@@ -114,7 +114,7 @@ pub fn convert(
     progress: &mut dyn FnMut(u64),
 ) -> Result<Converted, ConvertError> {
     let target = Target::of(out)?;
-    let (mut source, exchange) = open(inputs, options)?;
+    let (mut source, exchange, tables) = open(inputs, options)?;
     let mut sink = match target {
         Target::Csv => Sink::Csv(Box::new(TardisWriter::create(out, &exchange)?)),
         Target::Tape => Sink::Tape(Box::new(TapeSink::new(out, &exchange, options)?)),
@@ -124,7 +124,12 @@ pub fn convert(
     let mut done = Converted::default();
     while source.advance()?.is_some() {
         while let Some(instrument) = source.instruments().get(spelled.len()) {
-            spelled.push(respell(instrument, relabel)?);
+            let depth = source.depth(InstrumentId(u32::try_from(spelled.len()).unwrap_or(u32::MAX)));
+            let instrument = respell(instrument, relabel)?;
+            if let (Sink::Csv(writer), true) = (&mut sink, tables) {
+                writer.set_depth(&instrument.symbol, depth);
+            }
+            spelled.push(instrument);
         }
         let group = source.group();
         let Some(instrument) = spelled.get(group.instrument.index()) else { continue };
@@ -160,13 +165,14 @@ fn refused(error: &VenueError) -> ConvertError {
     ConvertError::Refused(error.to_string())
 }
 
-/// All inputs as one source, and the exchange that they are written as.
-fn open(inputs: &[PathBuf], options: &ConvertOptions) -> Result<(Merge, String), ConvertError> {
+/// All inputs as one source, the exchange that they are written as, and whether all of them are CSV.
+fn open(inputs: &[PathBuf], options: &ConvertOptions) -> Result<(Merge, String, bool), ConvertError> {
     let symbols = Symbols::of_catalogues();
     let opened = inputs.iter().map(|file| Opened::open(file, &symbols, &options.reading));
     let opened = opened.collect::<Result<Vec<_>, _>>()?;
     let mut venues: Vec<String> = opened.iter().filter_map(|file| file.venue().map(str::to_owned)).collect();
     venues.dedup();
+    let tables = opened.iter().all(|file| matches!(file, Opened::Csv(_)));
     let exchange = match (options.connector, &venues[..]) {
         (Some(connector), _) => connector.exchange.to_owned(),
         (None, [one]) => one.clone(),
@@ -182,7 +188,7 @@ fn open(inputs: &[PathBuf], options: &ConvertOptions) -> Result<(Merge, String),
     };
     let start = |file: Opened| file.start(&options.reading).map(|source| Box::new(source) as AnySource);
     let sources = opened.into_iter().map(start).collect::<Result<Vec<_>, _>>()?;
-    Ok((Merge::of_pairs(sources, options.pairs.clone())?, exchange))
+    Ok((Merge::of_pairs(sources, options.pairs.clone())?, exchange, tables))
 }
 
 /// The instrument with its symbol as `venue` spells it.

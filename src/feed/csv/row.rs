@@ -1,13 +1,12 @@
 //! One row as numbers: in place from the standard layout, or field by field from a record. Both mean the same.
 
 use super::buffer::{Record, WINDOW};
-use super::columns::{Columns, CsvKind, Role};
+use super::cell::{self, LARGEST, RowFault, nanos};
+use super::columns::{Columns, Role};
+use super::kind::CsvKind;
 use super::swar::{StampCache, decimal};
-use crate::market::decimal::parse_units;
 use crate::market::{Price, Qty, Side};
 
-/// The largest price or quantity, in units: sums of thousands of them stay exact.
-const LARGEST: i64 = 1 << 53;
 /// The longest `exchange,symbol,` that is compared in place.
 const PREFIX: usize = 48;
 /// What the rest of a row parsed in place may take.
@@ -207,31 +206,6 @@ fn values(rest: &[u8; REST], price_at: usize, scales: Scales, least: i64) -> Opt
     ))
 }
 
-/// A time stamp of milliseconds, microseconds or nanoseconds, told apart by its size, in nanoseconds.
-#[inline(always)]
-fn nanos(value: u64) -> Option<i64> {
-    let factor = match value {
-        100_000_000_000_000_001.. => 1,
-        100_000_000_000_001.. => 1_000,
-        100_000_000_001.. => 1_000_000,
-        _ => return None,
-    };
-    i64::try_from(value.checked_mul(factor)?).ok()
-}
-
-/// What is wrong with one field of a row.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct RowFault {
-    /// The column's index.
-    pub(super) column: usize,
-    /// The column's name.
-    pub(super) name: &'static str,
-    /// What stands there.
-    pub(super) value: String,
-    /// What is wrong with it.
-    pub(super) fault: String,
-}
-
 /// Everything of a row but what needs its symbol.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Plain {
@@ -255,31 +229,21 @@ impl<'a> Fields<'a> {
 
     /// A fault of one column.
     pub(super) fn fault(&self, role: Role, fault: impl Into<String>) -> RowFault {
-        let value = super::columns::crop(&String::from_utf8_lossy(self.get(role)));
-        RowFault {
-            column: self.columns.index(role),
-            name: self.columns.name(role),
-            value,
-            fault: fault.into(),
-        }
+        let value = cell::crop(&String::from_utf8_lossy(self.get(role)));
+        let name = self.columns.name(role).to_owned();
+        RowFault { column: self.columns.index(role), name, value, fault: fault.into() }
     }
 
     /// A text of letters that can name something.
     pub(super) fn text(&self, role: Role) -> Result<&'a str, RowFault> {
-        match std::str::from_utf8(self.get(role)) {
-            Ok("") => Err(self.fault(role, "is empty")),
-            Ok(text) if text.len() <= 64 && !text.contains(char::is_control) => Ok(text),
-            _ => Err(self.fault(role, "is no name")),
-        }
+        cell::name(self.get(role)).map_err(|fault| self.fault(role, fault))
     }
 
     /// All that does not need the symbol.
     pub(super) fn plain(&self) -> Result<Plain, RowFault> {
         let wanted = self.columns.count;
         if self.record.len() != wanted {
-            let fault = format!("is one of {} columns, the header has {wanted}", self.record.len());
-            let column = self.record.len().min(wanted);
-            return Err(RowFault { column, name: "the row's last", value: String::new(), fault });
+            return Err(cell::wrong_width(self.record.len(), wanted));
         }
         Ok(Plain {
             exchange_time: self.time(Role::Timestamp)?,
@@ -291,11 +255,10 @@ impl<'a> Fields<'a> {
 
     /// The row, once the scales of its symbol are known.
     pub(super) fn row(&self, plain: Plain, scales: Scales) -> Result<Row, RowFault> {
-        let price = self.number(Role::Price, scales.price)?;
-        if price == 0 {
-            return Err(self.fault(Role::Price, "is zero"));
-        }
-        let qty = self.number(Role::Amount, scales.qty)?;
+        let price = cell::price(self.get(Role::Price), scales.price);
+        let price = price.map_err(|fault| self.fault(Role::Price, fault))?;
+        let qty = cell::units(self.get(Role::Amount), scales.qty);
+        let qty = qty.map_err(|fault| self.fault(Role::Amount, fault))?;
         if qty == 0 && self.columns.kind == CsvKind::Trades {
             return Err(self.fault(Role::Amount, "is zero"));
         }
@@ -310,20 +273,8 @@ impl<'a> Fields<'a> {
         })
     }
 
-    fn number(&self, role: Role, scale: u8) -> Result<i64, RowFault> {
-        match parse_units(self.get(role), scale) {
-            Ok(units) if units < 0 => Err(self.fault(role, "is negative")),
-            Ok(units) if units >= LARGEST => Err(self.fault(role, "is too large")),
-            Ok(units) => Ok(units),
-            Err(fault) => Err(self.fault(role, fault.to_string())),
-        }
-    }
-
     fn time(&self, role: Role) -> Result<i64, RowFault> {
-        let text = self.get(role);
-        let digits = !text.is_empty() && text.iter().all(u8::is_ascii_digit);
-        let value = digits.then(|| std::str::from_utf8(text).ok()?.parse().ok()).flatten();
-        value.and_then(nanos).ok_or_else(|| self.fault(role, "is no time in ms, us or ns since the epoch"))
+        cell::stamp(self.get(role)).map_err(|fault| self.fault(role, fault))
     }
 
     fn flag(&self) -> Result<bool, RowFault> {
@@ -340,7 +291,7 @@ impl<'a> Fields<'a> {
             (CsvKind::Book, b"ask") | (CsvKind::Trades, b"sell") => Ok(Some(Side::Sell)),
             (CsvKind::Trades, b"unknown") => Ok(None),
             (CsvKind::Book, _) => Err(self.fault(Role::Side, "is neither bid nor ask")),
-            (CsvKind::Trades, _) => Err(self.fault(Role::Side, "is none of buy, sell, unknown")),
+            _ => Err(self.fault(Role::Side, "is none of buy, sell, unknown")),
         }
     }
 }

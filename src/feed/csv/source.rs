@@ -1,17 +1,19 @@
-//! One file as a [`Source`].
+//! A file of level changes or of trades as a [`Source`]: the hot ones, whose ordinary rows are parsed in place.
 
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use rustc_hash::FxHashMap;
 use smol_str::SmolStr;
 
 use super::buffer::{Found, Lines, WINDOW};
-use super::columns::{Columns, CsvKind, Role};
-use super::row::{Fields, Prefix, Row, RowFault, Scales, Stamps, book_row, trade_row};
+use super::cell::{self, RowFault};
+use super::columns::{Columns, Role};
+use super::file::{CsvOptions, failed};
+use super::kind::CsvKind;
+use super::row::{Fields, Prefix, Row, Scales, Stamps, book_row, trade_row};
 use super::symbols::Symbols;
-use crate::feed::warnings::Warnings;
-use crate::feed::{infer, lines};
+use crate::feed::infer;
 use crate::market::{
     EMPTY, FeedDepth, FeedStats, Group, GroupKind, IdSpan, Instrument, InstrumentId, MarketEvent, Print,
     Source, SourceError, Timestamp,
@@ -23,56 +25,23 @@ const FAR_BACK: i64 = 1_000_000_000;
 /// New symbols further down for which the rows ahead are looked through; garbage can hold any number of them.
 const MOST_LOOKS: u32 = 1_000;
 
-/// How a file is read.
-#[derive(Clone, Debug, Default)]
-pub struct CsvOptions {
-    /// The first bad row is an error; else it is counted and left out.
-    pub strict: bool,
-    /// Only so many data rows are read, as if the file ended there.
-    pub rows: Option<u64>,
-    /// Where bad rows and times that went back are told.
-    pub warnings: Warnings,
-}
-
-/// A file whose header was read and whose first rows were looked at, so that files opened together agree about their
-/// symbols. [`CsvFile::source`] starts reading.
-///
-/// ```no_run
-/// use papertape::feed::csv::{CsvFile, CsvOptions, Symbols};
-/// # fn main() -> Result<(), papertape::market::SourceError> {
-/// let symbols = Symbols::default();
-/// let book = CsvFile::open("book.csv.gz".as_ref(), &symbols)?;
-/// let trades = CsvFile::open("trades.csv.gz".as_ref(), &symbols)?;
-/// let sources = [book.source(CsvOptions::default())?, trades.source(CsvOptions::default())?];
-/// # Ok(()) }
-/// ```
-pub struct CsvFile {
-    file: PathBuf,
+/// A file of a kind that is read in place, whose header was read and whose first rows were looked at.
+pub(super) struct TardisFile {
     columns: Columns,
     lines: Lines,
-    symbols: Symbols,
-    /// (exchange, symbol) in the order in which they were seen.
     seen: Vec<(SmolStr, SmolStr)>,
 }
 
-impl CsvFile {
-    /// Opens a file (`-`: standard input) and looks at its first rows.
-    pub fn open(file: &Path, symbols: &Symbols) -> Result<Self, SourceError> {
-        Self::read(file, lines::open(file).map_err(|cause| failed(file, cause))?, symbols)
-    }
-
-    /// The same for a stream of plain bytes; `file` is what it is called.
-    pub fn read(file: &Path, input: Box<dyn Read + Send>, symbols: &Symbols) -> Result<Self, SourceError> {
-        let mut lines = Lines::new(input);
-        let found = lines.record();
-        if let Some(cause) = lines.take_failure() {
-            return Err(failed(file, cause));
-        }
-        if !matches!(found, Found::Record(_)) {
-            let fault = "no header line: the file is empty or no CSV".to_owned();
-            return Err(SourceError::File { file: file.to_path_buf(), fault });
-        }
-        let columns = Columns::read(file, lines.fields().iter())?;
+impl TardisFile {
+    /// Looks at the first rows behind a header.
+    pub(super) fn read(
+        file: &Path,
+        kind: CsvKind,
+        header: &[String],
+        mut lines: Lines,
+        symbols: &Symbols,
+    ) -> Result<Self, SourceError> {
+        let columns = Columns::read(file, kind, header)?;
         let mut seen = Vec::new();
         look_ahead(&mut lines, &columns, |exchange, symbol, price, amount| {
             symbols.note(exchange, symbol, price, amount);
@@ -80,34 +49,22 @@ impl CsvFile {
                 seen.push((exchange.into(), symbol.into()));
             }
         });
-        Ok(Self { file: file.to_path_buf(), columns, lines, symbols: symbols.clone(), seen })
+        Ok(Self { columns, lines, seen })
     }
 
-    /// What it holds.
-    pub fn kind(&self) -> CsvKind {
-        self.columns.kind
-    }
-
-    /// The exchange that its first row names; `None` where it has no row.
-    pub fn exchange(&self) -> Option<&str> {
-        self.seen.first().map(|(exchange, _)| exchange.as_str())
-    }
-
-    /// The symbols of its first rows.
-    pub fn symbols(&self) -> impl Iterator<Item = &str> {
-        self.seen.iter().map(|(_, symbol)| symbol.as_str())
+    /// (exchange, symbol) in the order in which they were seen.
+    pub(super) fn seen(&self) -> &[(SmolStr, SmolStr)] {
+        &self.seen
     }
 
     /// Starts reading.
-    pub fn source(self, options: CsvOptions) -> Result<CsvSource, SourceError> {
-        let exchange = self.exchange().map(SmolStr::from);
-        let mut source = CsvSource {
-            file: self.file,
-            exchange,
+    pub(super) fn source(self, file: PathBuf, symbols: Symbols, options: CsvOptions) -> TardisSource {
+        let mut source = TardisSource {
+            file,
             columns: self.columns,
             lines: self.lines,
             options,
-            symbols: self.symbols,
+            symbols,
             by_name: FxHashMap::default(),
             known: Vec::new(),
             instruments: Vec::new(),
@@ -131,12 +88,8 @@ impl CsvFile {
             // A symbol that cannot be resolved is a bad row each time it turns up.
             let _ = source.add_symbol(&exchange, &symbol);
         }
-        Ok(source)
+        source
     }
-}
-
-fn failed(file: &Path, cause: io::Error) -> SourceError {
-    SourceError::Io { file: file.to_path_buf(), cause }
 }
 
 /// Shows the first rows ahead that look like rows.
@@ -151,10 +104,9 @@ fn look_ahead(lines: &mut Lines, columns: &Columns, mut visit: impl FnMut(&str, 
     });
 }
 
-/// One Tardis CSV file as a source: its messages in the file's order, played at their receive time.
-pub struct CsvSource {
+/// One file of level changes or trades as a source: its messages in the file's order, played at their receive time.
+pub(super) struct TardisSource {
     file: PathBuf,
-    exchange: Option<SmolStr>,
     columns: Columns,
     lines: Lines,
     options: CsvOptions,
@@ -205,24 +157,9 @@ struct Head {
     receive_time: i64,
 }
 
-impl CsvSource {
-    /// Opens one file (`-`: standard input) on its own.
-    pub fn open(file: &Path, options: CsvOptions) -> Result<Self, SourceError> {
-        CsvFile::open(file, &Symbols::default())?.source(options)
-    }
-
-    /// What it holds.
-    pub fn kind(&self) -> CsvKind {
-        self.columns.kind
-    }
-
-    /// The exchange that its first row names; `None` where it has no row.
-    pub fn exchange(&self) -> Option<&str> {
-        self.exchange.as_deref()
-    }
-
+impl TardisSource {
     /// Data rows read so far, bad ones included, up to and with those of the current group.
-    pub fn rows(&self) -> u64 {
+    pub(super) fn rows(&self) -> u64 {
         self.rows - u64::from(self.pending.is_some())
     }
 
@@ -262,8 +199,8 @@ impl CsvSource {
         let (row, len) = match (self.columns.kind, self.digits) {
             (CsvKind::Book, 16) => book_row::<16>(window, prefix, scales, stamps),
             (CsvKind::Book, _) => book_row::<19>(window, prefix, scales, stamps),
-            (CsvKind::Trades, 16) => trade_row::<16>(window, prefix, scales, stamps, &mut self.row_id),
-            (CsvKind::Trades, _) => trade_row::<19>(window, prefix, scales, stamps, &mut self.row_id),
+            (_, 16) => trade_row::<16>(window, prefix, scales, stamps, &mut self.row_id),
+            (_, _) => trade_row::<19>(window, prefix, scales, stamps, &mut self.row_id),
         }?;
         if len > self.lines.available() {
             return None;
@@ -279,9 +216,7 @@ impl CsvSource {
             Found::Record(line) => line,
             Found::TooLong(line) => {
                 self.rows += 1;
-                let fault = "is longer than 64 KiB or has more than 256 columns".to_owned();
-                let fault = RowFault { column: 0, name: "the row", value: String::new(), fault };
-                return self.bad(line, fault).map(|()| Slow::Skipped);
+                return self.bad(line, cell::too_long()).map(|()| Slow::Skipped);
             }
             Found::End => {
                 return match self.lines.take_failure() {
@@ -374,14 +309,7 @@ impl CsvSource {
     /// A bad row: the end for a strict reader, else one more in the count.
     fn bad(&mut self, line: u64, fault: RowFault) -> Result<(), SourceError> {
         self.stats.errors += 1;
-        let error = SourceError::Row {
-            file: self.file.clone(),
-            line,
-            column: fault.column + 1,
-            name: fault.name.to_owned(),
-            value: fault.value,
-            fault: fault.fault,
-        };
+        let error = fault.at(&self.file, line);
         if self.options.strict {
             return Err(error);
         }
@@ -403,7 +331,7 @@ fn by_prefix(by_name: &FxHashMap<Box<[u8]>, usize>, window: &[u8; WINDOW]) -> Op
     by_name.get(&window[..comma]).copied()
 }
 
-impl CsvSource {
+impl TardisSource {
     /// Reads the rows of the next message that is worth showing.
     fn read_group(&mut self) -> Result<Option<Timestamp>, SourceError> {
         loop {
@@ -437,7 +365,7 @@ impl CsvSource {
         match (self.columns.kind, side) {
             (CsvKind::Book, Some(side)) => self.events.push(MarketEvent::Level { side, price, qty }),
             (CsvKind::Book, None) => {}
-            (CsvKind::Trades, aggressor) => {
+            (_, aggressor) => {
                 let id = match (u32::try_from(self.ids.len()), u16::try_from(self.row_id.len())) {
                     (Ok(start), Ok(len)) => IdSpan { start, len },
                     _ => IdSpan::default(),
@@ -526,7 +454,7 @@ impl CsvSource {
     }
 }
 
-impl Source for CsvSource {
+impl Source for TardisSource {
     fn instruments(&self) -> &[Instrument] {
         &self.instruments
     }
@@ -534,7 +462,7 @@ impl Source for CsvSource {
     fn depth(&self, _: InstrumentId) -> FeedDepth {
         match self.columns.kind {
             CsvKind::Book => FeedDepth::Full,
-            CsvKind::Trades => FeedDepth::Prints,
+            _ => FeedDepth::Prints,
         }
     }
 

@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 
 use smol_str::SmolStr;
 
-use super::columns::CsvKind;
-use crate::market::{Group, GroupKind, Instrument, MarketEvent, Price, Print, Side};
+use super::columns::columns;
+use super::kind::CsvKind;
+use crate::market::{FeedDepth, Group, GroupKind, Instrument, MarketEvent, Price, Print, Side};
 
 /// Something could not be written.
 #[derive(Debug, thiserror::Error)]
@@ -34,6 +35,8 @@ pub struct TardisWriter {
     exchange: String,
     files: Vec<OutFile>,
     books: BTreeMap<SmolStr, BookState>,
+    /// The kinds of books that are not written as level changes.
+    kinds: BTreeMap<SmolStr, CsvKind>,
     nanos: bool,
     left_out: u64,
     cells: Cells,
@@ -45,6 +48,17 @@ struct OutFile {
     symbol: SmolStr,
     name: String,
     writer: csv::Writer<File>,
+}
+
+impl OutFile {
+    fn put<T: AsRef<[u8]>>(
+        &mut self,
+        folder: &Path,
+        row: impl IntoIterator<Item = T>,
+    ) -> Result<(), WriteError> {
+        let written = self.writer.write_record(row);
+        written.map_err(|cause| WriteError { file: folder.join(&self.name), cause: cause.into() })
+    }
 }
 
 /// What the file of a book shows so far.
@@ -84,11 +98,24 @@ impl TardisWriter {
             exchange: exchange.to_owned(),
             files: Vec::new(),
             books: BTreeMap::new(),
+            kinds: BTreeMap::new(),
             nanos: false,
             left_out: 0,
             cells: Cells::default(),
             finished: false,
         })
+    }
+
+    /// Writes the book of a symbol as `book_snapshot_5`, `book_snapshot_25` or `quotes` instead of
+    /// `incremental_book_L2`, where a feed of so many levels has one of these. Each of its groups must then be a
+    /// snapshot; what is not is left out and counted.
+    pub fn set_depth(&mut self, symbol: &str, depth: FeedDepth) {
+        let kind = match depth {
+            FeedDepth::Levels(1) => CsvKind::Quotes,
+            FeedDepth::Levels(levels @ (5 | 25)) => CsvKind::BookSnapshot(levels),
+            _ => return,
+        };
+        self.kinds.insert(symbol.into(), kind);
     }
 
     /// Adds one group of `instrument`.
@@ -101,7 +128,10 @@ impl TardisWriter {
         self.cells.times(group.exchange_time.nanos() / unit, group.receive_time.nanos() / unit);
         let levels = group.events.iter().any(|event| matches!(event, MarketEvent::Level { .. }));
         if levels || group.kind != GroupKind::Update {
-            self.write_book(instrument, group)?;
+            match self.kinds.get(&instrument.symbol) {
+                Some(kind) => self.write_levels(*kind, instrument, group)?,
+                None => self.write_book(instrument, group)?,
+            }
         }
         for event in group.events {
             match event {
@@ -174,6 +204,44 @@ impl TardisWriter {
         Ok(())
     }
 
+    /// Writes a snapshot of the best levels as one row.
+    fn write_levels(
+        &mut self,
+        kind: CsvKind,
+        instrument: &Instrument,
+        group: &Group<'_>,
+    ) -> Result<(), WriteError> {
+        if group.kind != GroupKind::Snapshot {
+            self.left_out += group.events.len() as u64;
+            return Ok(());
+        }
+        let side = |wanted: Side| {
+            let levels = group.events.iter().filter_map(|event| match *event {
+                MarketEvent::Level { side, price, qty } if side == wanted && !qty.is_zero() => {
+                    Some((instrument.show_price(price).to_string(), instrument.show_qty(qty).to_string()))
+                }
+                _ => None,
+            });
+            levels.collect::<Vec<_>>()
+        };
+        let (bids, asks) = (side(Side::Buy), side(Side::Sell));
+        let mut row = vec![self.exchange.clone(), instrument.symbol.to_ascii_uppercase()];
+        row.extend([self.cells.exchange_time.clone(), self.cells.receive_time.clone()]);
+        let level = |levels: &[(String, String)], at: usize| levels.get(at).cloned().unwrap_or_default();
+        if let CsvKind::BookSnapshot(levels) = kind {
+            for at in 0..levels as usize {
+                let (ask, bid) = (level(&asks, at), level(&bids, at));
+                row.extend([ask.0, ask.1, bid.0, bid.1]);
+            }
+        } else {
+            let (ask, bid) = (level(&asks, 0), level(&bids, 0));
+            row.extend([ask.1, ask.0, bid.0, bid.1]);
+        }
+        let at = self.find(kind, instrument, group)?;
+        let Some(file) = self.files.get_mut(at) else { return Ok(()) };
+        file.put(&self.work, row)
+    }
+
     fn write_level(
         &mut self,
         instrument: &Instrument,
@@ -206,16 +274,11 @@ impl TardisWriter {
         fifth: &[u8],
         side: &str,
     ) -> Result<(), WriteError> {
-        let at = self.files.iter().position(|file| file.kind == kind && file.symbol == instrument.symbol);
-        let at = match at {
-            Some(at) => at,
-            None => self.open(kind, instrument, group)?,
-        };
-        let Some(file) = self.files.get_mut(at) else { return Ok(()) };
         let symbol = instrument.symbol.to_ascii_uppercase();
-        let cells = &self.cells;
+        let at = self.find(kind, instrument, group)?;
+        let (cells, exchange) = (&self.cells, &self.exchange);
         let row: [&[u8]; 8] = [
-            self.exchange.as_bytes(),
+            exchange.as_bytes(),
             symbol.as_bytes(),
             cells.exchange_time.as_bytes(),
             cells.receive_time.as_bytes(),
@@ -224,8 +287,19 @@ impl TardisWriter {
             cells.price.as_bytes(),
             cells.amount.as_bytes(),
         ];
-        let written = file.writer.write_record(row);
-        written.map_err(|cause| WriteError { file: self.work.join(&file.name), cause: cause.into() })
+        let Some(file) = self.files.get_mut(at) else { return Ok(()) };
+        file.put(&self.work, row)
+    }
+
+    /// The file of a kind and symbol, begun where it is not.
+    fn find(
+        &mut self,
+        kind: CsvKind,
+        instrument: &Instrument,
+        group: &Group<'_>,
+    ) -> Result<usize, WriteError> {
+        let found = self.files.iter().position(|file| file.kind == kind && file.symbol == instrument.symbol);
+        found.map_or_else(|| self.open(kind, instrument, group), Ok)
     }
 
     /// Starts the file of a kind and symbol; its date is that of its first row.
@@ -250,7 +324,7 @@ impl TardisWriter {
         let failed = |cause| WriteError { file: path.clone(), cause };
         let file = File::create(&path).map_err(failed)?;
         let mut writer = csv::WriterBuilder::new().buffer_capacity(256 * 1024).from_writer(file);
-        writer.write_record(kind.columns()).map_err(|cause| failed(cause.into()))?;
+        writer.write_record(header(kind)).map_err(|cause| failed(cause.into()))?;
         Ok(writer)
     }
 
@@ -270,6 +344,24 @@ impl TardisWriter {
         }
         Ok(())
     }
+}
+
+/// The header line of a kind.
+fn header(kind: CsvKind) -> Vec<String> {
+    let own = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+    let mut names: Vec<String> = own(&["exchange", "symbol", "timestamp", "local_timestamp"]);
+    match kind {
+        CsvKind::BookSnapshot(levels) => names.extend((0..levels).flat_map(|at| {
+            ["asks", "bids"].into_iter().flat_map(move |side| {
+                ["price", "amount"].into_iter().map(move |what| format!("{side}[{at}].{what}"))
+            })
+        })),
+        CsvKind::Quotes => {
+            names.extend(own(&["ask_amount", "ask_price", "bid_price", "bid_amount"]));
+        }
+        _ => return own(&columns(kind)),
+    }
+    names
 }
 
 fn copy_as_nanos(from: &Path, to: &mut csv::Writer<File>) -> Result<(), csv::Error> {
