@@ -762,3 +762,88 @@ fn levels_are_written_as_they_were_read() {
         assert_eq!(std::fs::read_to_string(&done.files[0]).unwrap(), text);
     }
 }
+
+const DUMP: &str = "timestamp,symbol,side,size,price,tickDirection,trdMatchID,grossValue,homeNotional,foreignNotional,trdType\n";
+
+fn dump_row(second: &str, symbol: &str, side: &str, size: &str, price: &str, kind: &str) -> String {
+    format!("2023-06-01D00:00:{second},{symbol},{side},{size},{price},PlusTick,id-{second},0,0,0,{kind}\n")
+}
+
+#[test]
+fn a_dump_of_trades_is_sorted_and_rid_of_what_is_no_trade() {
+    let rows = [
+        dump_row("03.500000000", ".BXBT", "", "0", "27000", "Referential"),
+        dump_row("02.000000000", "ADAM23", "Sell", "25", "3e-8", "Regular"),
+        dump_row("05.000000000", "XBTUSD", "Buy", "100", "27000.5", "Regular"),
+        dump_row("01.000000000", "XBTUSD", "Sell", "200", "27000", ""),
+        dump_row("05.000000000", "XBTUSD", "Buy", "300", "27001", "Regular"),
+        dump_row("04.000000000", "XBTUSD", "Buy", "0", "27001", "Regular"),
+        dump_row("04.000000000", "XBTUSD", "", "900", "27001", "Settlement"),
+        dump_row("04.000000000", "XBTUSD", "Sell", "5000", "27001", "Block"),
+        dump_row("00.512000000", "ADAM23", "Sell", "30", "1.411e-05", "Regular"),
+    ];
+    let text = DUMP.to_owned() + &rows.concat();
+    let mut source = open(text.as_bytes(), CsvOptions::default());
+    assert_eq!((source.exchange(), source.rows()), (Some("bitmex"), 9));
+    let all = play(&mut source).unwrap();
+    let words: Vec<_> =
+        all.iter().map(|group| (group.0.as_str(), group.2 % 10_000_000_000, group.4.join(", "))).collect();
+    let want = [
+        ("ADAM23", 512_000_000, "sell 30 @ 0.00001411 #id-00.512000000"),
+        ("XBTUSD", 1_000_000_000, "sell 200 @ 27000 #id-01.000000000"),
+        ("ADAM23", 2_000_000_000, "sell 25 @ 0.00000003 #id-02.000000000"),
+        ("XBTUSD", 5_000_000_000, "buy 100 @ 27000.5 #id-05.000000000, buy 300 @ 27001 #id-05.000000000"),
+    ];
+    assert_eq!(words, want.map(|(symbol, time, words)| (symbol, time, words.to_owned())));
+    assert_eq!((source.stats().errors, source.stats().time_went_back), (0, 0));
+    // Contracts of 1 USD, settled in XBT; the other symbol's contract nobody knows.
+    let products: Vec<_> = source.instruments().iter().map(|i| (i.symbol.as_str(), i.product)).collect();
+    let one = papertape::market::Product::Inverse { multiplier: 1.into() };
+    assert_eq!(products, [("ADAM23", papertape::market::Product::Spot), ("XBTUSD", one)]);
+    // The first four rows of the file, not of time.
+    let mut source = open(text.as_bytes(), CsvOptions { rows: Some(4), ..CsvOptions::default() });
+    assert_eq!((play(&mut source).unwrap().len(), source.rows()), (3, 4));
+}
+
+#[test]
+fn only_wanted_symbols_of_a_dump_are_held() {
+    let symbols = Symbols::default();
+    symbols.want(&[Pair::new("BTC", "USDT")]);
+    symbols.name("XBTM23", Pair::new("BTC", "USDT"));
+    let rows =
+        ["XBTUSD", "ADAM23", "XBTM23", "ETHUSD"].map(|symbol| dump_row("01.0", symbol, "Buy", "1", "2", ""));
+    let input = Box::new(Cursor::new((DUMP.to_owned() + &rows.concat()).into_bytes()));
+    let file = CsvFile::read(Path::new("x.csv"), input, &symbols).unwrap();
+    assert_eq!(file.symbols().collect::<Vec<_>>(), ["XBTUSD", "XBTM23"]);
+}
+
+#[test]
+fn a_dump_of_quotes_and_bad_rows_of_both() {
+    let header = "timestamp,symbol,bidSize,bidPrice,askPrice,askSize\n";
+    let at = "2023-06-01D00:00:00.1";
+    let text = format!("{header}{at},XBTUSD,52,27000,27000.5,31\n{at},XBTUSD,,,27000.5,30\n");
+    let mut source = open(text.as_bytes(), CsvOptions::default());
+    let all = play(&mut source).unwrap();
+    assert_eq!(all[0].4, ["buy 52 @ 27000", "sell 31 @ 27000.5"]);
+    assert_eq!((all[1].1, &all[1].4[..]), (GroupKind::Snapshot, &["sell 30 @ 27000.5".to_owned()][..]));
+    let good = format!("{at},XBT,52,27000,27000.5,31");
+    for (bad, want) in [
+        (format!("{at},XBT,52,27OOO,27000.5,31"), "x.csv:3: column 4 (bidPrice): \"27OOO\" is not a decimal"),
+        (
+            format!("{at},XBT,52,27000,0.0000000000000000001,31"),
+            "x.csv:3: column 5 (askPrice): \"0.0000000000000000001\" has 19 decimals, 1 fit",
+        ),
+        (format!("{at},XBT,52,27000,27000.5,-31"), "x.csv:3: column 6 (askSize): \"-31\" is negative"),
+        (
+            "2023-06-01 00:00:00,XBT,52,27000,27000.5,31".to_owned(),
+            "x.csv:3: column 1 (timestamp): \"2023-06-01 00:00:00\" is no time as in 2023-06-01D00:00:00.512000000",
+        ),
+        ("oops".to_owned(), "x.csv:3: column 2 (the row's last): \"\" is one of 1 columns, the header has 6"),
+    ] {
+        assert_bad(header, &good, &bad, want);
+    }
+    let good = dump_row("01.0", "XBT", "Buy", "1", "2", "");
+    let bad = dump_row("01.0", "XBT", "Bye", "1", "2", "");
+    let want = "x.csv:3: column 3 (side): \"Bye\" is none of Buy, Sell and nothing";
+    assert_bad(DUMP, good.trim_end(), bad.trim_end(), want);
+}

@@ -210,3 +210,31 @@ fn real_files_under_bitmarts_rules() {
     assert_eq!(log.len(), 3_433 + 5_291);
     assert_eq!((market.warnings.count(), market.source.stats().errors), (0, 0));
 }
+
+#[test]
+fn a_dump_of_inverse_contracts_is_borrowed_by_notional_in_base() {
+    let folder = Folder::new();
+    let quotes = "timestamp,symbol,bidSize,bidPrice,askPrice,askSize
+2023-06-01D00:00:00.100000000,XBTUSD,54000,27000,27000.5,270005
+2023-06-01D00:00:00.200000000,ADAUSDT,1,1,2,1
+2023-06-01D00:00:00.300000000,XBTUSD,27000,27000,27000.5,270005
+";
+    let trades = "timestamp,symbol,side,size,price,tickDirection,trdMatchID
+2023-06-01D00:00:00.300000000,XBTUSD,Sell,27000,27000,PlusTick,a
+";
+    let files = [folder.write("quote.csv", quotes), folder.write("trade.csv", trades)];
+    let arguments =
+        ["--pair", "BTC-USDT", "--symbol", "XBTUSD=BTC-USDT", "--csv", &files[0], "--csv", &files[1]];
+    let mut market = market(&arguments).unwrap();
+    let id = papertape::market::InstrumentId(0);
+    assert_eq!(market.source.depth(id), papertape::market::FeedDepth::Levels(1));
+    // 27,000 contracts of 1 USD at 27,000 are one BTC.
+    let (best, log) = play(&mut market);
+    assert_eq!(best, ["1 @ 27000", "10 @ 27000.5"]);
+    let prints = log.iter().flat_map(|group| group.events.iter().copied());
+    let prints: Vec<_> =
+        prints.filter(|event| matches!(event, papertape::market::MarketEvent::Trade(_))).collect();
+    let [papertape::market::MarketEvent::Trade(print)] = prints[..] else { panic!("{prints:?}") };
+    assert_eq!(market.source.instruments()[0].show_qty(print.qty).to_string(), "1");
+    assert!(market.notes.iter().any(|note| note.contains("sizes of XBTUSD convert by notional in base")));
+}

@@ -103,6 +103,31 @@ fn longer_tapes_of_trades_are_whole() {
 }
 
 #[test]
+fn dumps_are_read_whole() {
+    let (Some(folder), Some(expected)) = (shared("data"), shared("data/expected/extra.expected.json")) else {
+        return;
+    };
+    let expected: Value = serde_json::from_str(&std::fs::read_to_string(expected).unwrap()).unwrap();
+    let mut seen = 0;
+    for (name, want) in
+        expected.as_object().unwrap().iter().filter(|(name, _)| name.starts_with("bitmex_dump"))
+    {
+        let have = json(&folder.join(name), &options());
+        assert_eq!((&have["after_line"], &have["errors"]), (&want["rows"], &0.into()), "{name}");
+        assert_eq!(have["venue"], "bitmex");
+        seen += 1;
+    }
+    assert_eq!(seen, 4);
+    let trades = json(&folder.join("bitmex_dump/trade_20210722.csv.gz"), &options());
+    // 15 of the day's excerpt, and the one that the capture began with.
+    assert_eq!(trades["trades"]["XBTUSD"]["count"], 16);
+    assert_eq!(trades["trades"]["XBTUSD"]["volume"], "38900");
+    let quotes = json(&folder.join("bitmex_dump/quote_20210722.csv.gz"), &options());
+    assert_eq!(quotes["books"]["XBTUSD"]["bids"], serde_json::json!([["32186.5", "1407700"]]));
+    assert_eq!(quotes["books"]["XBTUSD"]["asks"], serde_json::json!([["32187", "36000"]]));
+}
+
+#[test]
 fn tardis_originals_of_levels_read() {
     for (name, levels) in [
         ("binance-futures_book_snapshot_25_BTCUSDT.csv", 25),

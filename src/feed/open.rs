@@ -272,6 +272,7 @@ impl Plan {
         let mut notes = Vec::new();
         let symbols = Symbols::of_catalogues();
         self.named.iter().for_each(|(symbol, pair)| symbols.name(symbol, pair.clone()));
+        symbols.want(&self.pairs);
         let opened = self
             .files
             .iter()

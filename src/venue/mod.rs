@@ -8,6 +8,7 @@
 pub mod bitmart;
 pub mod catalogue;
 pub mod connectors;
+pub mod contracts;
 pub mod infer;
 
 use smol_str::SmolStr;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use smol_str::SmolStr;
 
 use super::buffer::{Found, Lines};
+use super::dump::{DumpFile, DumpSource};
 use super::kind::CsvKind;
 use super::levels::{LevelsFile, LevelsSource};
 use super::source::{TardisFile, TardisSource};
@@ -48,6 +49,7 @@ pub struct CsvFile {
 enum Looked {
     Tardis(Box<TardisFile>),
     Levels(Box<LevelsFile>),
+    Dump(Box<DumpFile>),
 }
 
 impl CsvFile {
@@ -74,6 +76,9 @@ impl CsvFile {
             CsvKind::Book | CsvKind::Trades => {
                 Looked::Tardis(Box::new(TardisFile::read(file, kind, &header, lines, symbols)?))
             }
+            CsvKind::BitmexTrade | CsvKind::BitmexQuote => {
+                Looked::Dump(Box::new(DumpFile::read(file, kind, header, lines, symbols)?))
+            }
             _ => Looked::Levels(Box::new(LevelsFile::read(file, kind, header, lines, symbols)?)),
         };
         Ok(Self { file: file.to_path_buf(), kind, symbols: symbols.clone(), looked })
@@ -89,12 +94,16 @@ impl CsvFile {
         match &self.looked {
             Looked::Tardis(file) => file.seen(),
             Looked::Levels(file) => file.seen(),
+            Looked::Dump(file) => file.seen(),
         }
     }
 
-    /// The exchange that its first row names; `None` where it has no row.
+    /// The exchange that its kind or its first row names; `None` where neither does.
     pub fn exchange(&self) -> Option<&str> {
-        self.seen().first().map(|(exchange, _)| exchange.as_str())
+        match &self.looked {
+            Looked::Dump(_) => Some(DumpFile::exchange()),
+            _ => self.seen().first().map(|(exchange, _)| exchange.as_str()),
+        }
     }
 
     /// The symbols of its first rows.
@@ -109,6 +118,7 @@ impl CsvFile {
         let reading = match looked {
             Looked::Tardis(looked) => Reading::Tardis(Box::new(looked.source(file, symbols, options))),
             Looked::Levels(looked) => Reading::Levels(Box::new(looked.source(file, symbols, options))),
+            Looked::Dump(looked) => Reading::Dump(Box::new(looked.source(file, symbols, options))),
         };
         Ok(CsvSource { exchange, kind, reading })
     }
@@ -129,6 +139,7 @@ pub struct CsvSource {
 enum Reading {
     Tardis(Box<TardisSource>),
     Levels(Box<LevelsSource>),
+    Dump(Box<DumpSource>),
 }
 
 impl CsvSource {
@@ -152,6 +163,7 @@ impl CsvSource {
         match &self.reading {
             Reading::Tardis(source) => source.rows(),
             Reading::Levels(source) => source.rows(),
+            Reading::Dump(source) => source.rows(),
         }
     }
 
@@ -159,6 +171,7 @@ impl CsvSource {
         match &self.reading {
             Reading::Tardis(source) => source.as_ref(),
             Reading::Levels(source) => source.as_ref(),
+            Reading::Dump(source) => source.as_ref(),
         }
     }
 }
@@ -177,6 +190,7 @@ impl Source for CsvSource {
         match &mut self.reading {
             Reading::Tardis(source) => source.advance(),
             Reading::Levels(source) => source.advance(),
+            Reading::Dump(source) => source.advance(),
         }
     }
 
@@ -185,6 +199,7 @@ impl Source for CsvSource {
         match &self.reading {
             Reading::Tardis(source) => source.group(),
             Reading::Levels(source) => source.group(),
+            Reading::Dump(source) => source.group(),
         }
     }
 

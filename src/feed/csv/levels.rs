@@ -153,11 +153,11 @@ impl LevelsSource {
             self.stage.clear();
             match self.read_row() {
                 Ok(()) => {
-                    self.reader.stats.messages += 1;
-                    self.reader.stats.book_updates += 1;
-                    return Ok(Some(self.stage.play(&mut self.reader, line)));
+                    self.reader.tally.stats.messages += 1;
+                    self.reader.tally.stats.book_updates += 1;
+                    return Ok(Some(self.stage.play(&mut self.reader.tally, line)));
                 }
-                Err(fault) => self.reader.bad(line, fault)?,
+                Err(fault) => self.reader.tally.bad(line, fault)?,
             }
         }
         Ok(None)
@@ -229,6 +229,6 @@ impl Source for LevelsSource {
     }
 
     fn stats(&self) -> FeedStats {
-        self.reader.stats
+        self.reader.tally.stats
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! [`CsvFile`] opens one file of any kind and [`CsvSource`] reads it. Rows of `incremental_book_L2` and `trades` in the
 //! standard column order are parsed in place in one reused buffer (`source`); any other row and every other kind goes
-//! through the csv parser (`levels`). A bad row is counted and left out, or stops a strict reader. [`Symbols`] says which
+//! through the csv parser (`levels`, `dump`). A bad row is counted and left out, or stops a strict reader. [`Symbols`] says which
 //! instrument a file's symbol is; files that are read together share one. [`TardisWriter`] writes.
 //!
 //! Never here: more than one file at a time (see [`merge`](super::merge)), what a book makes of the rows.
@@ -11,6 +11,7 @@
 mod buffer;
 mod cell;
 mod columns;
+mod dump;
 mod file;
 mod kind;
 mod levels;

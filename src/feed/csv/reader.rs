@@ -17,59 +17,25 @@ use crate::market::{
 /// A row this much earlier than the clock is reported with file and line.
 const FAR_BACK: i64 = 1_000_000_000;
 
-/// The records of one file, counted; bad ones are counted too, or stop a strict reader.
-pub(super) struct Reader {
+/// What goes wrong in one file: counted and told, or the end of a strict reader.
+pub(super) struct Tally {
     pub(super) file: PathBuf,
-    pub(super) header: Vec<String>,
-    pub(super) lines: Lines,
-    options: CsvOptions,
-    /// Data rows read.
-    pub(super) rows: u64,
+    pub(super) options: CsvOptions,
     pub(super) stats: FeedStats,
 }
 
-impl Reader {
-    pub(super) fn new(file: PathBuf, header: Vec<String>, lines: Lines, options: CsvOptions) -> Self {
-        Self { file, header, lines, options, rows: 0, stats: FeedStats::default() }
-    }
-
-    /// Moves to the next record and says on which line it begins; `None` at the end.
-    pub(super) fn advance(&mut self) -> Result<Option<u64>, SourceError> {
-        loop {
-            if self.options.rows.is_some_and(|most| self.rows >= most) {
-                return Ok(None);
-            }
-            match self.lines.record() {
-                Found::Record(line) => {
-                    self.rows += 1;
-                    return Ok(Some(line));
-                }
-                Found::TooLong(line) => {
-                    self.rows += 1;
-                    self.bad(line, cell::too_long())?;
-                }
-                Found::End => {
-                    return match self.lines.take_failure() {
-                        Some(cause) => self.cut_off(cause).map(|()| None),
-                        None => Ok(None),
-                    };
-                }
-            }
-        }
-    }
-
-    /// The record that [`advance`](Self::advance) moved to.
-    pub(super) fn cells(&self) -> Cells<'_> {
-        Cells { header: &self.header, record: self.lines.fields() }
+impl Tally {
+    pub(super) fn new(file: PathBuf, options: CsvOptions) -> Self {
+        Self { file, options, stats: FeedStats::default() }
     }
 
     /// The file ends before it should: an end where it is compressed and was cut off, else an error.
-    fn cut_off(&mut self, cause: io::Error) -> Result<(), SourceError> {
+    pub(super) fn cut_off(&mut self, cause: io::Error, rows: u64) -> Result<(), SourceError> {
         if cause.kind() != io::ErrorKind::UnexpectedEof || self.options.strict {
             return Err(failed(&self.file, cause));
         }
         self.stats.errors += 1;
-        let (file, rows) = (&self.file, self.rows);
+        let file = &self.file;
         self.options.warnings.add(|| format!("{}: cut off after row {rows}: {cause}", file.display()));
         Ok(())
     }
@@ -94,6 +60,51 @@ impl Reader {
                 format!("{}:{line}: its time is {seconds} s earlier than a row before it", file.display())
             });
         }
+    }
+}
+
+/// The records of one file, counted; bad ones are counted too, or stop a strict reader.
+pub(super) struct Reader {
+    pub(super) tally: Tally,
+    pub(super) header: Vec<String>,
+    pub(super) lines: Lines,
+    /// Data rows read.
+    pub(super) rows: u64,
+}
+
+impl Reader {
+    pub(super) fn new(file: PathBuf, header: Vec<String>, lines: Lines, options: CsvOptions) -> Self {
+        Self { tally: Tally::new(file, options), header, lines, rows: 0 }
+    }
+
+    /// Moves to the next record and says on which line it begins; `None` at the end.
+    pub(super) fn advance(&mut self) -> Result<Option<u64>, SourceError> {
+        loop {
+            if self.tally.options.rows.is_some_and(|most| self.rows >= most) {
+                return Ok(None);
+            }
+            match self.lines.record() {
+                Found::Record(line) => {
+                    self.rows += 1;
+                    return Ok(Some(line));
+                }
+                Found::TooLong(line) => {
+                    self.rows += 1;
+                    self.tally.bad(line, cell::too_long())?;
+                }
+                Found::End => {
+                    return match self.lines.take_failure() {
+                        Some(cause) => self.tally.cut_off(cause, self.rows).map(|()| None),
+                        None => Ok(None),
+                    };
+                }
+            }
+        }
+    }
+
+    /// The record that [`advance`](Self::advance) moved to.
+    pub(super) fn cells(&self) -> Cells<'_> {
+        Cells { header: &self.header, record: self.lines.fields() }
     }
 }
 
@@ -171,11 +182,11 @@ impl Stage {
     }
 
     /// The play time of the group that was put here: its receive time, never before the clock.
-    pub(super) fn play(&mut self, reader: &mut Reader, line: u64) -> Timestamp {
+    pub(super) fn play(&mut self, tally: &mut Tally, line: u64) -> Timestamp {
         let receive = self.receive_time;
         let clock = self.clock.unwrap_or(receive);
         if receive < clock {
-            reader.went_back(clock - receive, line);
+            tally.went_back(clock - receive, line);
         }
         let clock = clock.max(receive);
         self.clock = Some(clock);

@@ -5,9 +5,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use smol_str::SmolStr;
 
+use crate::feed::borrow::same_market;
 use crate::feed::infer::Inference;
 use crate::market::{Instrument, InstrumentError, Pair, Price, Qty};
-use crate::venue::venue;
+use crate::venue::{contracts, venue};
 
 /// The quote of an instrument whose pair nobody knows.
 pub const UNKNOWN_QUOTE: &str = "UNKNOWN";
@@ -27,6 +28,8 @@ struct Inner {
     /// Whether venues are asked for their catalogues.
     catalogues: bool,
     named: BTreeMap<SmolStr, Pair>,
+    /// The only pairs that somebody wants; all where it is empty.
+    wanted: Vec<Pair>,
     seen: BTreeMap<(SmolStr, SmolStr), Inference>,
     resolved: BTreeMap<(SmolStr, SmolStr), Instrument>,
 }
@@ -56,6 +59,23 @@ impl Symbols {
         self.lock().named.insert(symbol.to_ascii_uppercase().into(), pair);
     }
 
+    /// Says which pairs alone are wanted. Files that must be held in memory leave the others out.
+    pub fn want(&self, pairs: &[Pair]) {
+        self.lock().wanted.extend_from_slice(pairs);
+    }
+
+    /// Whether a symbol may be one of those that are wanted.
+    pub(super) fn wants(&self, exchange: &str, symbol: &str) -> bool {
+        let inner = self.lock();
+        let pair = || inner.pair(exchange, symbol);
+        let plain = |text: &str| -> String {
+            text.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_uppercase()
+        };
+        let is_it =
+            |wanted: &Pair| same_market(wanted, &pair()) || plain(&wanted.to_string()) == plain(symbol);
+        inner.wanted.is_empty() || inner.wanted.iter().any(is_it)
+    }
+
     /// Looks at one row of a symbol that is not resolved yet.
     pub(super) fn note(&self, exchange: &str, symbol: &str, price: &[u8], qty: &[u8]) {
         let key = (exchange.into(), symbol.into());
@@ -73,11 +93,14 @@ impl Symbols {
         let pair = inner.pair(exchange, symbol);
         let inferred = inner.seen.remove(&key).unwrap_or_default().finish(symbol, pair);
         let known = inner.known.get(upper.as_str()).cloned().or_else(|| inner.catalogued(exchange, &upper));
-        let instrument = match (known, inferred) {
+        let mut instrument = match (known, inferred) {
             (Some(known), Ok(inferred)) => widened(known, &inferred),
             (Some(known), Err(_)) => known,
-            (None, inferred) => inferred?,
+            (None, inferred) => Instrument { product: contracts::product(exchange, &upper), ..inferred? },
         };
+        if let Some(pair) = inner.named.get(upper.as_str()) {
+            instrument.pair = pair.clone();
+        }
         inner.resolved.insert(key, instrument.clone());
         Ok(instrument)
     }
