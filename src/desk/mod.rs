@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use crate::feed::open::{Market, OpenError, SourceArgs, open};
 use crate::feed::warnings::Warnings;
-use crate::market::{FeedDepth, Instrument, InstrumentId, Pair};
+use crate::market::{Instrument, InstrumentId, Pair};
 use crate::order::RejectReason;
 use crate::paper::{PaperConnector, PaperError, PaperExchange, PaperOptions};
 use crate::sim::{CrossedBook, FeeSchedule, MarketConfig, QueueModel, Rate, SimConfig};
@@ -296,7 +296,7 @@ fn first_book(paper: &mut PaperExchange, chosen: &[Pair]) -> Result<Option<Pair>
     let with_book: Vec<InstrumentId> = (0_u32..)
         .map(InstrumentId)
         .take(names.instruments().len())
-        .filter(|id| paper.sim().market(*id).is_some_and(|market| market.depth != FeedDepth::Prints))
+        .filter(|id| paper.sim().market(*id).is_some_and(|market| !market.depth.is_thin()))
         .collect();
     let wanted: Vec<InstrumentId> = chosen
         .iter()

@@ -186,7 +186,7 @@ impl Seen {
                     levels = true;
                 }
                 MarketEvent::Trade(print) => self.trade(print),
-                MarketEvent::Distrust | MarketEvent::Trading(_) => {}
+                MarketEvent::Distrust | MarketEvent::Trading(_) | MarketEvent::Candle(_) => {}
             }
         }
         clocks.crossed += u64::from(levels && self.book.as_ref().is_some_and(OrderBook::is_crossed));
@@ -194,7 +194,8 @@ impl Seen {
 
     fn trade(&mut self, print: Print) {
         let qty = i128::from(print.qty.units());
-        self.count += 1;
+        // A point of a candle's path that nothing is told to have traded at is no trade.
+        self.count += u64::from(qty != 0);
         self.volume += qty;
         if let Some(side) = print.aggressor {
             self.by_side[side.index()] += qty;

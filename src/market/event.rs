@@ -22,6 +22,9 @@ pub enum MarketEvent {
     Distrust,
     /// The venue halted or resumed trading.
     Trading(bool),
+    /// A candle begins in which so much will have traded: it bounds what orders may fill of it (rule 14). The prints
+    /// that follow are the points of its path, the first of them its open; their sizes say what the public is told.
+    Candle(Qty),
 }
 
 /// A public trade: one execution as the venue printed it.

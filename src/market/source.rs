@@ -17,6 +17,15 @@ pub enum FeedDepth {
     Levels(u32),
     /// No book at all: prints only.
     Prints,
+    /// No book and no prints: the path that candles tell of ([`MarketEvent::Candle`](super::MarketEvent::Candle)).
+    Candles,
+}
+
+impl FeedDepth {
+    /// Whether there is no book to trust, to stand in or to take from (rule 14).
+    pub const fn is_thin(self) -> bool {
+        matches!(self, Self::Prints | Self::Candles)
+    }
 }
 
 /// Anything that yields groups in the order of their play time: a tape, a CSV file, a synthetic market, a merge.

@@ -45,7 +45,9 @@ impl Prints {
     /// Remembers the prints of a group.
     pub(super) fn see_group(&mut self, now: Timestamp, group: &Group<'_>) {
         for event in group.events {
-            if let MarketEvent::Trade(print) = event {
+            if let MarketEvent::Trade(print) = event
+                && !print.qty.is_zero()
+            {
                 let (aggressor, price, qty) = (print.aggressor, print.price, print.qty);
                 self.push(group.instrument, PublicPrint { at: now, aggressor, price, qty, paper: false });
             }

@@ -27,6 +27,9 @@ pub struct SimConfig {
     pub crossed: CrossedBook,
     /// For how long a print and the shrink of its level look for each other.
     pub pairing: Duration,
+    /// The spread to assume where candles show none, as a fraction of the price: a taker pays half of it.
+    #[serde(default = "ten_basis_points")]
+    pub assume_spread: Rate,
     /// What the venue does where venues differ.
     pub venue: VenueRules,
 }
@@ -46,9 +49,15 @@ impl SimConfig {
             public_market: PublicMarket::Simulated,
             crossed: CrossedBook::Repair,
             pairing: Duration::from_secs(1),
+            assume_spread: ten_basis_points(),
             venue: VenueRules::default(),
         }
     }
+}
+
+/// The spread of candles where nobody says otherwise: 10 bp.
+fn ten_basis_points() -> Rate {
+    Rate(1_000_000)
 }
 
 /// One instrument with its fees and its feed.

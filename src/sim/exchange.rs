@@ -164,7 +164,7 @@ impl SimulatedExchange {
             match due {
                 Due::Expiry(id) => {
                     if let Some(slot) = self.orders.find(id) {
-                        self.cancel(slot, CancelReason::Expired, updates);
+                        self.cancel(slot, self.why_due(id), updates);
                     }
                 }
                 Due::Arrival => {
@@ -174,6 +174,12 @@ impl SimulatedExchange {
                 }
             }
         }
+    }
+
+    /// Why an order ends when its time is up: good till then, or it has waited for prints for long enough.
+    fn why_due(&self, id: OrderId) -> CancelReason {
+        let waits = self.markets.iter().any(|market| market.thin.holds(id));
+        if waits { CancelReason::BookExhausted } else { CancelReason::Expired }
     }
 
     fn run_arrived(&mut self, now: Timestamp, updates: &mut Vec<Update>) {
@@ -515,7 +521,8 @@ impl SimulatedExchange {
         for market in &self.markets {
             market.digest(&self.orders, self.now, &mut digest);
         }
-        for slot in self.orders.by_id().filter(|slot| self.orders.live(*slot).waiting) {
+        // Those that wait: for their trigger, or for prints.
+        for slot in self.orders.by_id().filter(|slot| !self.orders.live(*slot).is_resting()) {
             digest.order(self.orders.live(slot).side, &fact(&self.orders, slot));
         }
         for account in self.accounts.ids() {

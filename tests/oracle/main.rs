@@ -215,7 +215,44 @@ fn scenarios_reach_everything() {
 }
 
 #[test]
+fn thin_scenarios_reach_everything() {
+    let mut counts = BTreeMap::new();
+    for seed in 0..300 {
+        let scenario = Scenario::thin(seed);
+        let mut engine = SimulatedExchange::new(scenario.config.clone()).expect("sound configurations only");
+        let (mut now, mut updates) = (Timestamp::from_nanos(0), Vec::new());
+        for step in &scenario.steps {
+            now = Timestamp::from_nanos(now.nanos() + step.after_ns);
+            engine.apply(now, step.input(now), &mut updates);
+        }
+        count(&updates, &mut counts);
+    }
+    for name in [
+        "fill PrintThrough Thin",
+        "fill Taking Thin",
+        "fill Taking Paper",
+        "Cancelled(BookExhausted)",
+        "Cancelled(FundsSpent)",
+        "Cancelled(CannotFillWhole)",
+        "Cancelled(Requested)",
+        "Triggered",
+    ] {
+        assert!(counts.get(name).is_some_and(|count| *count >= 3), "{name}: too rare in {counts:#?}");
+    }
+    assert!(!counts.keys().any(|name| name.contains("Print") && !name.contains("Thin")), "{counts:#?}");
+}
+
+#[test]
 fn both_engines_agree() {
+    agree(Scenario::of);
+}
+
+#[test]
+fn both_engines_agree_without_a_book() {
+    agree(Scenario::thin);
+}
+
+fn agree(of: fn(u64) -> Scenario) {
     let seeds = match number("PAPERTAPE_SEED") {
         Some(seed) => seed..seed + 1,
         None => 0..number("PAPERTAPE_CASES").unwrap_or(300),
@@ -223,7 +260,7 @@ fn both_engines_agree() {
     let mut failed = 0;
     let mut first = None;
     for seed in seeds {
-        let scenario = Scenario::of(seed);
+        let scenario = of(seed);
         if let Err(found) = play(&scenario) {
             failed += 1;
             if first.is_none() {

@@ -122,6 +122,7 @@ impl NaiveExchange {
                 }
                 MarketEvent::Distrust => self.distrust(market),
                 MarketEvent::Trading(trading) => self.markets[market].trading = *trading,
+                MarketEvent::Candle(volume) => self.begin_candle(market, *volume),
             }
         }
         if !self.markets[market].trusted {
@@ -310,6 +311,11 @@ impl NaiveExchange {
 
     /// Rule 3.
     pub(super) fn on_print(&mut self, market: usize, print: &Print) {
+        match self.config.markets[market].depth {
+            FeedDepth::Prints => return self.print_alone(market, print),
+            FeedDepth::Candles => return self.on_path(market, print.price.units()),
+            _ => {}
+        }
         let (q, t) = (i128::from(print.qty.units()), print.price.units());
         let best = |side| self.best(market, side);
         let aggressor = print.aggressor.or_else(|| {
@@ -354,7 +360,9 @@ impl NaiveExchange {
             if better(side, price, t) && qty > 0 {
                 left -= qty;
                 let ahead = self.place_of(id).map(|place| self.shown_place(market, place));
-                let why = (FillRule::PrintThrough, Evidence::Print);
+                let thin =
+                    matches!(self.config.markets[market].depth, FeedDepth::Prints | FeedDepth::Candles);
+                let why = (FillRule::PrintThrough, if thin { Evidence::Thin } else { Evidence::Print });
                 self.fill(id, price, qty, Liquidity::Maker, why, ahead);
             }
         }

@@ -46,8 +46,13 @@
 //! be GTC. A withdrawal of more than is free takes what is free. Cancel-all and the end of a session reach the door
 //! after the live orders. A refused order does not use up its client id.
 //!
-//! **Not here**: fee tokens, flat fees, tiers, random latencies, order-by-order sources, prints-only sources, new ids
-//! on amends. The scenes of `tests/rules.rs` look at the engine alone for those.
+//! **Thin sources** are trusted from the start. What is left of a market or immediate-or-cancel order waits, oldest
+//! first: for prints of its own direction (where the direction is said) for 60 s, which ends before a print of that
+//! instant; or for the open of the next candle in which anything trades. A print has one budget for resting orders and
+//! one for takers; a candle has one for both, resting orders first. A waiting market sell that the account can no
+//! longer pay is `FundsSpent` at its next fill, as a buy is. What waits cannot be amended.
+//!
+//! **Not here**: fee tokens, flat fees, tiers, random latencies, order-by-order sources, new ids on amends. The scenes of `tests/rules.rs` look at the engine alone for those.
 
 #[path = "market.rs"]
 mod market;
@@ -57,6 +62,8 @@ mod money;
 mod queue;
 #[path = "requests.rs"]
 mod requests;
+#[path = "thin.rs"]
+mod thin;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -105,6 +112,10 @@ struct Market {
     last_seen: [BTreeMap<i64, i64>; 2],
     queues: [BTreeMap<i64, Queue>; 2],
     door: Vec<Arrival>,
+    /// Without a book: takers that wait, oldest first, and until when; what a candle has left, and whether it opens.
+    takers: Vec<(u64, Option<Timestamp>)>,
+    left: i128,
+    opens: bool,
 }
 
 /// A request on its way, or at the door.
@@ -196,6 +207,9 @@ impl NaiveExchange {
         }
         let market = Market {
             trusted: false,
+            takers: Vec::new(),
+            left: 0,
+            opens: false,
             trading: true,
             book: Default::default(),
             taken: Default::default(),
@@ -203,8 +217,13 @@ impl NaiveExchange {
             queues: Default::default(),
             door: Vec::new(),
         };
+        let thin = |config: &papertape::sim::MarketConfig| {
+            matches!(config.depth, FeedDepth::Prints | FeedDepth::Candles)
+        };
+        let markets = config.markets.iter();
+        let markets = markets.map(|config| Market { trusted: thin(config), ..market.clone() }).collect();
         Self {
-            markets: vec![market; config.markets.len()],
+            markets,
             config,
             now: Timestamp::MIN,
             event_time: Timestamp::MIN,
@@ -295,7 +314,7 @@ impl NaiveExchange {
             }
         }
         for (id, order) in &self.orders {
-            if order.state.status == OrderStatus::Waiting {
+            if order.state.status == OrderStatus::Waiting || self.waits(*id) {
                 digest.order(order.state.side, &self.fact(*id, Some(0)));
             }
         }
@@ -334,14 +353,17 @@ impl NaiveExchange {
             TimeInForce::Gtd(at) => Some((at, 0, *id)),
             _ => None,
         });
+        let takers = self.markets.iter().flat_map(|market| &market.takers);
+        let tired = takers.filter_map(|(id, until)| until.map(|until| (until, 0, *id)));
         let requests = self.inbox.iter().map(|arrival| (arrival.at, 1, arrival.sequence));
-        let (at, class, id) = expiries.chain(requests).min()?;
+        let (at, class, id) = expiries.chain(tired).chain(requests).min()?;
         Some((at, (class == 0).then_some(id)))
     }
 
     fn run_one(&mut self, at: Timestamp, expiry: Option<u64>) {
         self.move_to(at);
         match expiry {
+            Some(id) if self.waits(id) => self.cancel(id, CancelReason::BookExhausted, 0),
             Some(id) => self.cancel(id, CancelReason::Expired, 0),
             None => {
                 let first =

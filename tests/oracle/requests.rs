@@ -459,6 +459,17 @@ impl NaiveExchange {
             return self.cancel(id, reason, 0);
         }
         let Some(order) = self.orders.get(&id) else { return };
+        if (order.is_market() || order.state.tif == TimeInForce::Ioc) && order.state.tif != TimeInForce::Fok {
+            let market = order.state.instrument.index();
+            let until = match self.config.markets[market].depth {
+                FeedDepth::Prints => Some(Some(self.now.plus(std::time::Duration::from_secs(60)))),
+                FeedDepth::Candles => Some(None),
+                _ => None,
+            };
+            if let Some(until) = until {
+                return self.markets[market].takers.push((id, until));
+            }
+        }
         if order.is_market() || matches!(order.state.tif, TimeInForce::Ioc | TimeInForce::Fok) {
             return self.cancel(id, CancelReason::BookExhausted, 0);
         }
@@ -575,6 +586,9 @@ impl NaiveExchange {
     }
 
     pub(super) fn leave_queue(&mut self, id: u64) {
+        for market in &mut self.markets {
+            market.takers.retain(|(taker, _)| *taker != id);
+        }
         let state = &self.orders[&id].state;
         if let Some(price) = state.price {
             let (market, side) = (state.instrument.index(), state.side);
@@ -607,7 +621,7 @@ impl NaiveExchange {
             Err(RejectReason::Halted)
         } else if same_price && new.state.qty == old.state.qty {
             Err(RejectReason::NothingToAmend)
-        } else if old.is_market() {
+        } else if old.is_market() || self.waits(id) {
             Err(RejectReason::Unsupported)
         } else if below && self.config.venue.refuse_amend_below_filled {
             Err(RejectReason::AmendBelowFilled)

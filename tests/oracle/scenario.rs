@@ -102,6 +102,21 @@ impl Scenario {
     }
 }
 
+impl Scenario {
+    /// A scenario of a seed in which no market has a book: prints alone, or candles.
+    pub fn thin(seed: u64) -> Self {
+        let mut dice = Dice(ChaCha8Rng::seed_from_u64(seed));
+        let mut config = dice.config();
+        for market in &mut config.markets {
+            market.depth = dice.pick(&[FeedDepth::Prints, FeedDepth::Candles]);
+        }
+        config.assume_spread = Rate(dice.pick(&[0, 1_000_000, 30_000_000]));
+        let mut script = Script::new(dice, config);
+        script.write();
+        Self { config: script.config, steps: script.steps }
+    }
+}
+
 /// The generator.
 struct Dice(ChaCha8Rng);
 
@@ -165,6 +180,7 @@ impl Dice {
             },
             public_market: papertape::sim::PublicMarket::Simulated,
             crossed: self.pick(&[CrossedBook::Repair, CrossedBook::Repair, CrossedBook::Distrust]),
+            assume_spread: Rate(1_000_000),
             pairing: self.pick(&[ms(1_000), ms(1_000), ms(0), ms(100)]),
             venue: VenueRules {
                 post_only: self.pick(&[PostOnlyAnswer::Cancel, PostOnlyAnswer::Reject]),
@@ -327,8 +343,37 @@ impl Script {
     }
 
     fn group(&mut self, market: usize, kind: GroupKind, events: Vec<MarketEvent>) {
+        let depth = self.config.markets[market].depth;
+        if depth.is_thin() {
+            return self.thin_group(market, depth, events);
+        }
         let what = What::Group { instrument: market as u32, kind, lag_ns: self.lag(), events };
         self.push(what);
+    }
+
+    /// What of a group is left where there is no book; a candle begins now and then.
+    fn thin_group(&mut self, market: usize, depth: FeedDepth, mut events: Vec<MarketEvent>) {
+        events.retain(|event| matches!(event, MarketEvent::Trade(_) | MarketEvent::Trading(_)));
+        if depth == FeedDepth::Candles {
+            for event in &mut events {
+                if let MarketEvent::Trade(print) = event {
+                    (print.aggressor, print.qty) = (None, Qty::ZERO);
+                }
+            }
+            if self.dice.chance(60) {
+                let volume = self.dice.pick(&[0, 9, 30, 55, 100, 200]);
+                events.insert(0, MarketEvent::Candle(Qty::from_units(volume)));
+            }
+        }
+        if !events.is_empty() {
+            let what = What::Group {
+                instrument: market as u32,
+                kind: GroupKind::Update,
+                lag_ns: self.lag(),
+                events,
+            };
+            self.push(what);
+        }
     }
 
     /// What the feed must say so that it shows what is there.

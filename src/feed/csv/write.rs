@@ -137,7 +137,9 @@ impl TardisWriter {
             match event {
                 MarketEvent::Level { .. } => {}
                 MarketEvent::Trade(print) => self.write_print(instrument, group, print)?,
-                MarketEvent::Distrust | MarketEvent::Trading(_) => self.left_out += 1,
+                MarketEvent::Distrust | MarketEvent::Trading(_) | MarketEvent::Candle(_) => {
+                    self.left_out += 1;
+                }
             }
         }
         Ok(())

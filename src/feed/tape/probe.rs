@@ -272,7 +272,7 @@ fn note(rows: &mut Inference, instrument: &Instrument, group: &Group<'_>) {
         let (price, qty) = match *event {
             MarketEvent::Level { price, qty, .. } => (price, qty),
             MarketEvent::Trade(print) => (print.price, print.qty),
-            MarketEvent::Distrust | MarketEvent::Trading(_) => continue,
+            MarketEvent::Distrust | MarketEvent::Trading(_) | MarketEvent::Candle(_) => continue,
         };
         if rows.rows() < ROWS {
             let (price, qty) =

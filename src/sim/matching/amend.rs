@@ -29,7 +29,8 @@ impl Floor<'_> {
             return Err(RejectReason::NothingToAmend);
         }
         let live = self.orders.live(slot);
-        if live.kind == OrderKind::Market {
+        // What waits for the tape is on its way to fill, or is none that rests.
+        if live.kind == OrderKind::Market || self.market.thin.holds(live.id) {
             return Err(RejectReason::Unsupported);
         }
         let (post_only, waiting) = (live.kind == OrderKind::LimitMaker, live.waiting);

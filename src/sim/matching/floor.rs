@@ -80,6 +80,10 @@ impl Floor<'_> {
                 }
                 MarketEvent::Distrust => applied = self.market.distrust(),
                 MarketEvent::Trading(trading) => self.market.trading = *trading,
+                MarketEvent::Candle(volume) => {
+                    let lot = self.market.lot();
+                    self.market.thin.begin(*volume, lot);
+                }
             }
         }
         if self.market.book.is_crossed() && self.market.trusted {
@@ -518,6 +522,9 @@ impl Floor<'_> {
             self.market.waiting.remove(&live.id);
         }
         let id = live.id;
+        if let Some(until) = self.market.thin.forget(id) {
+            self.schedule.forget_expiry(until, id);
+        }
         self.counters.clients.ended(live.account, self.market.id, id, details.client_id.as_ref(), status);
         self.orders.remove(slot);
     }

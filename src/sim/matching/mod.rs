@@ -15,6 +15,7 @@ mod resting;
 mod state;
 mod taken;
 mod taking;
+mod thin;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
@@ -28,6 +29,7 @@ use memory::Memory;
 use queue::Place;
 use resting::Resting;
 use taken::Taken;
+use thin::Thin;
 
 use super::account::FeeModel;
 use super::schedule::Pending;
@@ -93,6 +95,8 @@ pub(crate) struct Market {
     /// Requests that wait for a trusted book.
     pub(crate) door: VecDeque<Pending>,
     pub(crate) last_trade: Option<(Timestamp, PublicTrade)>,
+    /// Where there is no book: who waits, and what a candle has left.
+    pub(crate) thin: Thin,
     /// Whether nothing but the book and the memory can change.
     idle: bool,
     /// Both sides of the group that is being applied that it touched, the last one first.
@@ -163,7 +167,7 @@ impl Market {
             depth,
             tradable,
             book,
-            trusted: depth == FeedDepth::Prints,
+            trusted: depth.is_thin(),
             trading: true,
             resting,
             taken: [Taken::new(refill), Taken::new(refill)],
@@ -172,6 +176,7 @@ impl Market {
             waiting: BTreeSet::new(),
             door: VecDeque::new(),
             last_trade: None,
+            thin: Thin::default(),
             idle: depth == FeedDepth::Full,
             touched: Touched::default(),
             bench: prints::Workbench::default(),
@@ -228,7 +233,7 @@ impl Market {
                         self.memory[side.index()].printed(now, print.price, print.qty, |_, _| ());
                     }
                 }
-                MarketEvent::Distrust | MarketEvent::Trading(_) => {
+                MarketEvent::Distrust | MarketEvent::Trading(_) | MarketEvent::Candle(_) => {
                     self.touched = touched;
                     return Some(self.rest_of_group(now, &group.events[at..], crossed));
                 }
@@ -261,6 +266,7 @@ impl Market {
                 }
                 MarketEvent::Distrust => applied = self.distrust(),
                 MarketEvent::Trading(trading) => self.trading = *trading,
+                MarketEvent::Candle(_) => {}
             }
         }
         if self.trusted && self.book.is_crossed() { self.uncross(crossed) } else { applied }

@@ -290,6 +290,7 @@ impl Floor<'_> {
                 let place = self.joining_place(side, price);
                 self.join(slot, place);
             }
+            Stopped::Exhausted if self.waits(kind, tif) => self.wait(slot),
             Stopped::Exhausted => self.cancel(slot, CancelReason::BookExhausted),
             Stopped::SelfTrade => self.cancel(slot, CancelReason::SelfTrade),
             Stopped::Spent => self.cancel(slot, CancelReason::FundsSpent),

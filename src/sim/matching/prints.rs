@@ -63,6 +63,9 @@ impl Floor<'_> {
         if !self.may_fill() {
             return;
         }
+        if self.market.depth == FeedDepth::Candles {
+            return self.path(print.price, event_time);
+        }
         let mut budget = print.qty;
         let sides = match hit {
             Some(side) => [Some(side), None],
@@ -71,16 +74,16 @@ impl Floor<'_> {
         for side in sides.into_iter().flatten() {
             budget = self.print_through(side, print.price, budget, event_time);
         }
-        if let Some(side) = hit
-            && self.market.depth != FeedDepth::Prints
-        {
+        if self.market.depth == FeedDepth::Prints {
+            self.print_to_takers(print);
+        } else if let Some(side) = hit {
             self.print_at(side, print.price, print.qty, budget, event_time);
         }
     }
 
     /// Orders with a better price than the print's have met the aggressor first. Returns what is left.
-    fn print_through(&mut self, side: Side, price: Price, qty: Qty, event_time: Timestamp) -> Qty {
-        let (lot, thin) = (self.market.lot(), self.market.depth == FeedDepth::Prints);
+    pub(super) fn print_through(&mut self, side: Side, price: Price, qty: Qty, event_time: Timestamp) -> Qty {
+        let (lot, thin) = (self.market.lot(), self.market.depth.is_thin());
         let mut budget = qty;
         while let Some(best) = self.market.resting[side.index()].best()
             && side.better(best, price)

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::memory::Memory;
 use super::resting::{Details, Live, LogEntry};
 use super::taken::Taken;
+use super::thin::Thin;
 use super::{Market, Orders, Slot};
 use crate::market::{InstrumentId, Price, Qty, Side, Timestamp};
 use crate::order::{AccountId, ClientOrderId, OrderId, OrderRef, OrderStatus, RejectReason};
@@ -168,6 +169,11 @@ pub(crate) struct SavedMarket {
     stale: [Vec<(Price, Qty)>; 2],
     door: VecDeque<Pending>,
     last_trade: Option<(Timestamp, PublicTrade)>,
+    #[serde(default)]
+    thin: Thin,
+    /// The orders that wait there.
+    #[serde(default)]
+    takers: Vec<SavedOrder>,
 }
 
 impl Market {
@@ -193,6 +199,8 @@ impl Market {
             stale: [0, 1].map(|at: usize| self.stale[at].iter().map(|(price, qty)| (*price, *qty)).collect()),
             door: self.door.clone(),
             last_trade: self.last_trade,
+            thin: self.thin.clone(),
+            takers: self.thin.takers().filter_map(|id| orders.find(id)).map(order).collect(),
         }
     }
 
@@ -210,6 +218,10 @@ impl Market {
             for queue in queues {
                 self.restore_queue(side, queue, orders);
             }
+        }
+        self.thin = saved.thin;
+        for order in saved.takers {
+            orders.insert(order.live, order.details);
         }
         for order in saved.waiting {
             self.waiting.insert(order.live.id);

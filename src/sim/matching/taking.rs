@@ -48,7 +48,7 @@ impl Floor<'_> {
     }
 
     /// Whether a taker may trade at a price. Prices beyond the instrument's largest are no prices.
-    fn takes_at(&self, side: Side, limit: Option<Price>, price: Price) -> bool {
+    pub(super) fn takes_at(&self, side: Side, limit: Option<Price>, price: Price) -> bool {
         price <= self.market.instrument.rule.max_price && limit.is_none_or(|limit| side.crosses(limit, price))
     }
 
@@ -73,7 +73,7 @@ impl Floor<'_> {
     }
 
     /// How much a taker wants of `there` at `price`; `Err`: it stops.
-    fn wants(&self, taker: &Taker, side: Side, price: Price, there: Qty) -> Result<Qty, Stopped> {
+    pub(super) fn wants(&self, taker: &Taker, side: Side, price: Price, there: Qty) -> Result<Qty, Stopped> {
         let (units, lot, live) = (&self.market.units, self.market.lot(), self.orders.live(taker.slot));
         let mut qty = there;
         match taker.budget {
@@ -96,7 +96,7 @@ impl Floor<'_> {
     }
 
     /// It took `qty` of `there`.
-    fn took(
+    pub(super) fn took(
         &mut self,
         taker: &mut Taker,
         side: Side,

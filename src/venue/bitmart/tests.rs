@@ -50,6 +50,7 @@ fn show_group(decoder: &BitmartDecoder, group: &Group<'_>) -> String {
             }
             MarketEvent::Distrust => " | distrust".to_owned(),
             MarketEvent::Trading(on) => format!(" | trading {on}"),
+            MarketEvent::Candle(volume) => format!(" | candle {}", volume.units()),
         };
     }
     line
