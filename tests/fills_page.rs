@@ -100,6 +100,7 @@ fn set(config: &mut SimConfig, words: &[&str]) {
             (config.markets[0].fees.maker, config.markets[0].fees.taker) = (rate(maker), rate(taker));
         }
         ["buy_fee", "deducted"] => config.markets[0].fees.buy_fee = BuyFee::DeductedFromReturns,
+        ["depth", "candles"] => config.markets[0].depth = FeedDepth::Candles,
         ["depth", "prints"] => config.markets[0].depth = FeedDepth::Prints,
         ["depth", levels] => config.markets[0].depth = FeedDepth::Levels(levels.parse().unwrap()),
         ["lot", lot] => {
@@ -178,7 +179,7 @@ impl Stage {
                 }
                 self.group(GroupKind::Snapshot, &events, &mut updates);
             }
-            "bid" | "ask" | "trade" | "gap" | "halt" | "resume" => {
+            "bid" | "ask" | "trade" | "candle" | "gap" | "halt" | "resume" => {
                 let events: Vec<MarketEvent> = text.split('|').map(|one| event(one.trim())).collect();
                 self.group(GroupKind::Update, &events, &mut updates);
             }
@@ -330,6 +331,7 @@ fn event(text: &str) -> MarketEvent {
     match kind {
         "bid" | "ask" => level(kind, rest),
         "gap" => MarketEvent::Distrust,
+        "candle" => MarketEvent::Candle(btc().qty(words[0]).unwrap()),
         "halt" => MarketEvent::Trading(false),
         "resume" => MarketEvent::Trading(true),
         "trade" => {

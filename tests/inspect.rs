@@ -103,6 +103,52 @@ fn longer_tapes_of_trades_are_whole() {
 }
 
 #[test]
+fn event_arrays_end_with_the_book_that_they_were_made_of() {
+    let (Some(folder), Some(expected)) = (shared("data"), shared("data/expected/csv.expected.json")) else {
+        return;
+    };
+    let expected: Value = serde_json::from_str(&std::fs::read_to_string(expected).unwrap()).unwrap();
+    for (set, name) in [
+        ("bitmex_2021-07-22_XBTUSD", "bitmex_2021-07-22_XBTUSD"),
+        ("phemex_2021-07-03_XTZUSD", "phemex_2021-07-03_XTZUSD"),
+    ] {
+        let have = json(&folder.join(format!("npz/{name}.npz")), &options());
+        let (book, want) = (&have["books"][name], &expected[set]["final_book"]);
+        for key in ["bids", "asks", "bid_levels", "ask_levels"] {
+            assert_eq!(book[key], want[key], "{set} {key}");
+        }
+        assert_eq!(book["pair"], Value::Null);
+        for key in ["count", "volume"] {
+            assert_eq!(have["trades"][name][key], expected[set]["trades"][key], "{set} {key}");
+        }
+        assert_eq!((&have["venue"], &have["errors"]), (&Value::Null, &0.into()));
+    }
+}
+
+#[test]
+fn candles_are_read_whole() {
+    let (Some(folder), Some(expected)) = (shared("data"), shared("data/expected/extra.expected.json")) else {
+        return;
+    };
+    let expected: Value = serde_json::from_str(&std::fs::read_to_string(expected).unwrap()).unwrap();
+    let mut seen = 0;
+    for (name, want) in expected.as_object().unwrap().iter().filter(|(name, _)| name.starts_with("candles")) {
+        let have = json(&folder.join(name), &InspectOptions { stats: true, ..options() });
+        assert_eq!((&have["after_line"], &have["errors"]), (&want["rows"], &0.into()), "{name}");
+        let first = want["first"].as_i64().unwrap() * 1_000_000_000;
+        let last = (want["last"].as_i64().unwrap() + 60) * 1_000_000_000 - 1;
+        assert_eq!(
+            (&have["stats"]["first_ns"], &have["stats"]["last_ns"]),
+            (&first.into(), &last.into()),
+            "{name}"
+        );
+        assert_eq!(have["books"], serde_json::json!({}));
+        seen += 1;
+    }
+    assert_eq!(seen, 5);
+}
+
+#[test]
 fn dumps_are_read_whole() {
     let (Some(folder), Some(expected)) = (shared("data"), shared("data/expected/extra.expected.json")) else {
         return;

@@ -219,6 +219,7 @@ impl Desk {
             latency,
             public_market: self.sim.public_market,
             crossed: CrossedBook::Repair,
+            assume_spread: self.sim.assume_spread,
             venue: venue.rules(),
             ..SimConfig::realistic(markets, self.sim.seed)
         };

@@ -39,6 +39,9 @@ pub struct SimArgs {
     /// What is shown as the public market: simulated (with paper orders) or tape
     #[arg(long, value_name = "WHICH", value_parser = public_market, default_value = "simulated")]
     pub public_market: PublicMarket,
+    /// The spread to assume where the market is candles, in basis points: a taker pays half of it
+    #[arg(long, value_name = "BP", value_parser = basis_points, default_value = "10")]
+    pub assume_spread: Rate,
     /// Fee rates: MAKER,TAKER as fractions (0.001,0.0025), or a TOML file
     #[arg(long, value_name = "RATES")]
     pub fees: Option<String>,
@@ -114,7 +117,17 @@ fn queue_choice(text: &str) -> Result<QueueChoice, String> {
     if text == "bands" { Ok(QueueChoice::Bands) } else { queue(text).map(QueueChoice::Model) }
 }
 
-/// Reads a queue model.
+/// Reads `--assume-spread`.
+fn basis_points(text: &str) -> Result<Rate, String> {
+    // A basis point is 10^-4, a rate counts 10^-9.
+    let units = parse_units(text.as_bytes(), 5).map_err(|fault| format!("{text:?} {fault}"))?;
+    if (0..1_000_000_000).contains(&units) {
+        return Ok(Rate(units));
+    }
+    Err("from 0 to less than 10000 basis points".to_owned())
+}
+
+/// Reads `--queue`.
 pub fn queue(text: &str) -> Result<QueueModel, String> {
     let (name, law) = text.split_once(':').map_or((text, None), |(name, law)| (name, Some(law)));
     match (name, law) {

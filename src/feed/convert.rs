@@ -5,7 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::csv::{Symbols, TardisWriter, UNKNOWN_QUOTE, WriteError};
+use super::csv::{CsvKind, Symbols, TardisWriter, UNKNOWN_QUOTE, WriteError};
 use super::merge::{AnySource, Merge};
 use super::recording::{Opened, RecordingOptions};
 use super::tape::{Direction, TapeHeader, TapeWriter, VERSION};
@@ -168,8 +168,25 @@ fn refused(error: &VenueError) -> ConvertError {
 /// All inputs as one source, the exchange that they are written as, and whether all of them are CSV.
 fn open(inputs: &[PathBuf], options: &ConvertOptions) -> Result<(Merge, String, bool), ConvertError> {
     let symbols = Symbols::of_catalogues();
+    if let (Some(connector), [pair]) = (options.connector, &options.pairs[..]) {
+        let venue = connector.venue().map_err(|error| refused(&error))?;
+        symbols.call_unnamed(connector.exchange, &venue.symbol_of(pair));
+    }
     let opened = inputs.iter().map(|file| Opened::open(file, &symbols, &options.reading));
     let opened = opened.collect::<Result<Vec<_>, _>>()?;
+    for (file, open) in inputs.iter().zip(&opened) {
+        let file = file.display();
+        if matches!(open, Opened::Csv(table) if table.kind() == CsvKind::Candles) {
+            return Err(ConvertError::Refused(format!(
+                "{file}: candles are no trades and no book; no other form has a row for them"
+            )));
+        }
+        if open.is_unnamed() && open.venue().is_none() {
+            return Err(ConvertError::Refused(format!(
+                "{file} names no exchange and no symbol; --connector and one --pair say what it is"
+            )));
+        }
+    }
     let mut venues: Vec<String> = opened.iter().filter_map(|file| file.venue().map(str::to_owned)).collect();
     venues.dedup();
     let tables = opened.iter().all(|file| matches!(file, Opened::Csv(_)));

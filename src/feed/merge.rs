@@ -1,12 +1,18 @@
 //! Several sources as one: by play time; ties go to prints before books, then to the source named first.
 //!
-//! Inside one source its own order always holds. Instruments that several sources speak of are one.
+//! Inside one source its own order always holds. Instruments that several sources speak of are one; the deepest source
+//! of an instrument is its book. Quotes and snapshots beside it are compared with it and counted, candles beside a book
+//! or prints are left out.
+
+mod check;
 
 use std::path::PathBuf;
 
+use check::Check;
+
 use crate::market::{
-    EMPTY, FeedDepth, FeedStats, Group, Instrument, InstrumentId, MarketEvent, Pair, Source, SourceError,
-    Timestamp,
+    EMPTY, FeedDepth, FeedStats, Group, GroupKind, Instrument, InstrumentId, MarketEvent, Pair, Source,
+    SourceError, Timestamp,
 };
 
 /// Any source that may be handed to another thread.
@@ -27,6 +33,8 @@ pub struct Merge {
     pairs: Vec<Pair>,
     instruments: Vec<Instrument>,
     depths: Vec<FeedDepth>,
+    /// By instrument; those that have quotes beside their book.
+    checks: Vec<Option<Check>>,
     state: State,
 }
 
@@ -45,6 +53,8 @@ struct Input {
     prints: bool,
     /// Our number of each of its instruments; `None` where nobody asked for it.
     ids: Vec<Option<InstrumentId>>,
+    /// How deep it is, by its own numbers.
+    depths: Vec<FeedDepth>,
 }
 
 impl Merge {
@@ -55,13 +65,14 @@ impl Merge {
 
     /// The same, leaving out all instruments but those of `pairs` (none: all are played).
     pub fn of_pairs(sources: Vec<AnySource>, pairs: Vec<Pair>) -> Result<Self, SourceError> {
-        let input = |source| Input { source, head: None, prints: false, ids: Vec::new() };
+        let input = |source| Input { source, head: None, prints: false, ids: Vec::new(), depths: Vec::new() };
         let inputs: Vec<Input> = sources.into_iter().map(input).collect();
         let (instruments, depths) = (Vec::new(), Vec::new());
-        let mut merge = Self { inputs, pairs, instruments, depths, state: State::Fresh };
+        let mut merge = Self { inputs, pairs, instruments, depths, checks: Vec::new(), state: State::Fresh };
         for index in 0..merge.inputs.len() {
             merge.learn(index)?;
         }
+        merge.compare();
         Ok(merge)
     }
 
@@ -70,6 +81,7 @@ impl Merge {
         let Some(input) = self.inputs.get_mut(index) else { return Ok(()) };
         while let Some(instrument) = input.source.instruments().get(input.ids.len()) {
             let depth = input.source.depth(InstrumentId(input.ids.len() as u32));
+            input.depths.push(depth);
             if !self.pairs.is_empty() && !self.pairs.contains(&instrument.pair) {
                 input.ids.push(None);
                 continue;
@@ -93,6 +105,46 @@ impl Merge {
         Ok(())
     }
 
+    /// Finds the instruments that have quotes beside their book.
+    fn compare(&mut self) {
+        let mut checks = std::mem::take(&mut self.checks);
+        checks.resize_with(self.instruments.len(), || None);
+        for input in &self.inputs {
+            for (id, depth) in input.ids.iter().zip(&input.depths) {
+                let Some(at) = id.map(InstrumentId::index) else { continue };
+                if let (Some(check), Some(instrument)) = (checks.get_mut(at), self.instruments.get(at))
+                    && shallower(*depth, self.depths[at])
+                {
+                    check.get_or_insert_with(|| Check::new(instrument));
+                }
+            }
+        }
+        self.checks = checks;
+    }
+
+    /// Whether the group that an input stands at is played: what shows less than the book does is compared instead.
+    fn plays(&mut self, index: usize, time: Timestamp) -> bool {
+        let Some(input) = self.inputs.get(index) else { return false };
+        let group = input.source.group();
+        let own = group.instrument.index();
+        let Some(id) = input.ids.get(own).copied().flatten() else { return false };
+        let (depth, deepest) = (input.depths[own], self.depths[id.index()]);
+        if depth == FeedDepth::Candles && deepest != depth {
+            return false;
+        }
+        let Some(Some(check)) = self.checks.get_mut(id.index()) else { return true };
+        let is_level = |event: &MarketEvent| matches!(event, MarketEvent::Level { .. });
+        let levels = group.kind != GroupKind::Update || group.events.iter().any(is_level);
+        if levels && shallower(depth, deepest) && group.events.iter().all(is_level) {
+            check.quote(index, time, &group);
+            return false;
+        }
+        if levels {
+            check.book(time, &group);
+        }
+        true
+    }
+
     /// Moves one input to its next group that somebody asked for.
     fn step(&mut self, index: usize) -> Result<(), SourceError> {
         loop {
@@ -106,6 +158,7 @@ impl Merge {
             let id = group.instrument.index();
             if id >= input.ids.len() {
                 self.learn(index)?;
+                self.compare();
             }
             if self.inputs.get(index).is_some_and(|input| matches!(input.ids.get(id), Some(Some(_)))) {
                 return Ok(());
@@ -114,6 +167,20 @@ impl Merge {
     }
 
     fn next(&mut self) -> Result<Option<Timestamp>, SourceError> {
+        loop {
+            let next = self.next_of_all()?;
+            match (next, self.state) {
+                (Some(time), State::At(index)) if !self.plays(index, time) => {}
+                (None, _) => {
+                    self.checks.iter_mut().flatten().for_each(|check| check.settle(None));
+                    return Ok(None);
+                }
+                (next, _) => return Ok(next),
+            }
+        }
+    }
+
+    fn next_of_all(&mut self) -> Result<Option<Timestamp>, SourceError> {
         match self.state {
             State::Fresh => (0..self.inputs.len()).try_for_each(|index| self.step(index))?,
             State::At(index) => self.step(index)?,
@@ -155,6 +222,7 @@ impl Source for Merge {
     fn stats(&self) -> FeedStats {
         let mut sum = FeedStats::default();
         self.inputs.iter().for_each(|input| sum += input.source.stats());
+        self.checks.iter().flatten().for_each(|check| check.add_to(&mut sum));
         sum
     }
 }
@@ -168,6 +236,11 @@ fn check_scales(have: &Instrument, new: &Instrument) -> Result<(), SourceError> 
         have.symbol, have.price_scale, new.price_scale, have.qty_scale, new.qty_scale
     );
     Err(SourceError::File { file: PathBuf::from(have.symbol.as_str()), fault })
+}
+
+/// Whether a feed shows a book that is not as deep as the deepest of its instrument.
+fn shallower(depth: FeedDepth, deepest: FeedDepth) -> bool {
+    !depth.is_thin() && deeper(depth, deepest) != depth
 }
 
 /// The deeper of two views of one book.
@@ -252,6 +325,69 @@ mod tests {
         assert_eq!(played(&mut merge), []);
         assert_eq!(Merge::new(sources()).unwrap().instruments().len(), 2);
     }
+
+    /// Snapshots of one bid each: time, price and size.
+    fn bids(depth: FeedDepth, rows: &[(i64, i64, i64)]) -> AnySource {
+        let eth = Instrument::spot("ETH-USDT", "ETH-USDT".parse().unwrap(), 2, 2).unwrap();
+        let mut log = EventLog::default();
+        for (time, price, qty) in rows {
+            let (price, qty) = (Price::from_units(*price), Qty::from_units(*qty));
+            log.push(MarketEvent::Level { side: Side::Buy, price, qty });
+            let time = Timestamp::from_nanos(*time);
+            log.close(InstrumentId(0), GroupKind::Snapshot, time, time);
+        }
+        Box::new(MemorySource::new(vec![eth], log).with_depth(depth))
+    }
+
+    #[test]
+    fn quotes_beside_a_book_are_compared_and_not_played() {
+        // Named first, and of the same instants as the book: they are compared with what it is after them.
+        let quotes =
+            bids(FeedDepth::Levels(1), &[(0, 99, 1), (1, 100, 1), (2, 100, 1), (3, 102, 3), (9, 1, 1)]);
+        let fives = bids(FeedDepth::Levels(5), &[(1, 100, 1)]);
+        let book = bids(FeedDepth::Full, &[(1, 100, 1), (2, 101, 1), (3, 102, 3)]);
+        let prints = source("ETH-USDT", &[('t', 2, 7)]);
+        let prints: AnySource = Box::new(Thin(prints));
+        let mut merge = Merge::new(vec![quotes, fives, prints, book]).unwrap();
+        assert_eq!(merge.depth(InstrumentId(0)), FeedDepth::Full);
+        assert_eq!(played(&mut merge), [(1, 100), (2, 7), (2, 101), (3, 102)]);
+        // Before the book there was nothing to compare with; at 2 and at 9 they differ.
+        assert_eq!((merge.stats().quotes_checked, merge.stats().quotes_differ), (5, 2));
+    }
+
+    #[test]
+    fn candles_beside_anything_else_are_left_out() {
+        let candles = || -> AnySource { Box::new(Candles(source("ETH-USDT", &[('t', 1, 1)]))) };
+        assert_eq!(played(&mut Merge::new(vec![candles(), candles()]).unwrap()).len(), 2);
+        let prints: AnySource = Box::new(Thin(source("ETH-USDT", &[('t', 5, 2)])));
+        assert_eq!(played(&mut Merge::new(vec![candles(), prints]).unwrap()), [(5, 2)]);
+    }
+
+    /// The same source with another depth.
+    macro_rules! of_depth {
+        ($name:ident, $depth:expr) => {
+            struct $name(AnySource);
+            impl Source for $name {
+                fn instruments(&self) -> &[Instrument] {
+                    self.0.instruments()
+                }
+                fn depth(&self, _: InstrumentId) -> FeedDepth {
+                    $depth
+                }
+                fn advance(&mut self) -> Result<Option<Timestamp>, SourceError> {
+                    self.0.advance()
+                }
+                fn group(&self) -> Group<'_> {
+                    self.0.group()
+                }
+                fn stats(&self) -> FeedStats {
+                    self.0.stats()
+                }
+            }
+        };
+    }
+    of_depth!(Thin, FeedDepth::Prints);
+    of_depth!(Candles, FeedDepth::Candles);
 
     #[test]
     fn one_symbol_in_two_scales_is_refused() {

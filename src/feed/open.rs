@@ -11,6 +11,8 @@ mod looped;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use smol_str::SmolStr;
+
 use crate::feed::borrow::Borrow;
 use crate::feed::clock::ExchangeClock;
 use crate::feed::csv::Symbols;
@@ -273,12 +275,21 @@ impl Plan {
         let symbols = Symbols::of_catalogues();
         self.named.iter().for_each(|(symbol, pair)| symbols.name(symbol, pair.clone()));
         symbols.want(&self.pairs);
+        if let [pair] = &self.pairs[..] {
+            symbols.call_unnamed(self.connector.exchange, &self.symbol_of(pair)?);
+        }
         let opened = self
             .files
             .iter()
             .map(|file| Opened::open(file, &symbols, &self.reading).map(|open| (file, open)));
         let (mut own, mut foreign, mut lenders) = (Vec::new(), Vec::new(), Vec::new());
         for (file, opened) in opened.collect::<Result<Vec<_>, _>>()? {
+            if opened.is_unnamed() && self.pairs.len() != 1 {
+                let file = file.display();
+                return Err(OpenError::Usage(format!(
+                    "{file} names no symbol: say which one it is with one --pair, as in --pair BTC-USDT"
+                )));
+            }
             let venue = opened.venue().unwrap_or_default().to_owned();
             if self.several && venue != self.connector.exchange && !self.bound.contains(file) {
                 continue;
@@ -308,6 +319,15 @@ impl Plan {
             format!("{}: no rules are known; tick and lot are inferred from the data (--instruments FILE describes it)", instrument.pair)
         }));
         Ok((Box::new(all), notes))
+    }
+
+    /// The symbol of a pair: as it is described, else as the exchange spells it.
+    fn symbol_of(&self, pair: &Pair) -> Result<SmolStr, OpenError> {
+        let described = self.reading.instruments.iter().find(|own| own.pair == *pair);
+        match described {
+            Some(own) => Ok(own.symbol.clone()),
+            None => Ok(self.connector.venue().map_err(SynthError::from)?.symbol_of(pair)),
+        }
     }
 
     fn synthetic(&self) -> Result<Vec<SynthConfig>, OpenError> {

@@ -94,6 +94,11 @@ impl Opened {
         }
     }
 
+    /// Whether it names no exchange and no symbol: a pair says what it is.
+    pub fn is_unnamed(&self) -> bool {
+        matches!(self, Self::Csv(file) if file.is_unnamed())
+    }
+
     /// Starts reading.
     pub fn start(self, options: &RecordingOptions) -> Result<Recording, SourceError> {
         let warnings = options.warnings.clone();

@@ -81,6 +81,18 @@ pub struct FeedStats {
     pub latency_negative: u64,
     /// Snapshots that followed a snapshot without a change between them (one in the file's eyes).
     pub merged_snapshots: u64,
+    /// Quotes and snapshots of a few levels that were compared with a deeper book of the same instrument.
+    #[serde(skip_serializing_if = "none")]
+    pub quotes_checked: u64,
+    /// Those of them whose best prices or sizes were others.
+    #[serde(skip_serializing_if = "none")]
+    pub quotes_differ: u64,
+}
+
+/// Whether a count that few sources have is zero.
+#[allow(clippy::trivially_copy_pass_by_ref)] // As serde wants it.
+fn none(count: &u64) -> bool {
+    *count == 0
 }
 
 impl std::ops::AddAssign for FeedStats {
@@ -94,6 +106,8 @@ impl std::ops::AddAssign for FeedStats {
         self.crossed += other.crossed;
         self.latency_negative += other.latency_negative;
         self.merged_snapshots += other.merged_snapshots;
+        self.quotes_checked += other.quotes_checked;
+        self.quotes_differ += other.quotes_differ;
     }
 }
 

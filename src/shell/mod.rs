@@ -293,7 +293,13 @@ impl Shell {
         let Some(opened) = &self.opened else { return Vec::new() };
         let paper = opened.connector.handle().lock();
         let (feed, sim) = (paper.feed_stats(), paper.sim().stats());
-        vec![
+        let quotes = (feed.quotes_checked > 0).then(|| {
+            format!(
+                "feed: {} quotes compared with the book beside them, {} differ",
+                feed.quotes_checked, feed.quotes_differ
+            )
+        });
+        let lines = vec![
             format!(
                 "feed: messages {}, book updates {}, gaps {}, checksum failures {}, time went back {}, errors {}",
                 feed.messages,
@@ -307,7 +313,8 @@ impl Shell {
                 "sim: groups {}, events {}, crossed {}, distrusted {}",
                 sim.groups, sim.events, sim.crossed, sim.distrusted
             ),
-        ]
+        ];
+        lines.into_iter().chain(quotes).collect()
     }
 
     /// Long moves of the market end early once this is true.

@@ -7,7 +7,7 @@ use super::table::exact;
 use crate::connector::{ConnectorEvent, EventBody, TradeType};
 use crate::desk::About;
 use crate::market::Instrument;
-use crate::order::{CancelReason, FillRule, RejectReason};
+use crate::order::{CancelReason, Evidence, FillRule, RejectReason};
 use crate::paper::{Dictionary, Known, PaperConnector};
 use crate::sim::Fill;
 
@@ -58,7 +58,14 @@ pub(super) fn why(fill: &Fill, instrument: &Instrument) -> String {
         }
         None => "what was ahead of it is unknown".to_owned(),
     };
+    let thin = fill.evidence == Evidence::Thin;
     match fill.rule {
+        FillRule::PrintThrough if thin => {
+            format!("the tape, which has no book, went {past} {price} (evidence: thin)")
+        }
+        FillRule::Taking if thin => {
+            "the tape has no book: it took what came next (evidence: thin)".to_owned()
+        }
         FillRule::PrintThrough => format!("a trade printed {past} {price}: better prices are served first"),
         FillRule::PrintAtPrice => format!("a trade printed at {price} and reached it in the queue; {ahead}"),
         FillRule::CrossingBook => format!("the book crossed its price: {book} {price}"),

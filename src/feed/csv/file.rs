@@ -6,9 +6,11 @@ use std::path::{Path, PathBuf};
 use smol_str::SmolStr;
 
 use super::buffer::{Found, Lines};
+use super::candles::{CandleFile, CandleSource};
 use super::dump::{DumpFile, DumpSource};
 use super::kind::CsvKind;
 use super::levels::{LevelsFile, LevelsSource};
+use super::npz::{MAGIC, NpzFile, NpzSource};
 use super::source::{TardisFile, TardisSource};
 use super::symbols::Symbols;
 use crate::feed::lines;
@@ -50,6 +52,8 @@ enum Looked {
     Tardis(Box<TardisFile>),
     Levels(Box<LevelsFile>),
     Dump(Box<DumpFile>),
+    Candles(Box<CandleFile>),
+    Npz(Box<NpzFile>),
 }
 
 impl CsvFile {
@@ -60,6 +64,12 @@ impl CsvFile {
 
     /// The same for a stream of plain bytes; `file` is what it is called.
     pub fn read(file: &Path, input: Box<dyn Read + Send>, symbols: &Symbols) -> Result<Self, SourceError> {
+        let (magic, input) = first_bytes(input).map_err(|cause| failed(file, cause))?;
+        if magic == *MAGIC {
+            let looked = Looked::Npz(Box::new(NpzFile::read(file, input, symbols)?));
+            let (file, symbols) = (file.to_path_buf(), symbols.clone());
+            return Ok(Self { file, kind: CsvKind::Npz, symbols, looked });
+        }
         let mut lines = Lines::new(input);
         let found = lines.record();
         if let Some(cause) = lines.take_failure() {
@@ -79,6 +89,7 @@ impl CsvFile {
             CsvKind::BitmexTrade | CsvKind::BitmexQuote => {
                 Looked::Dump(Box::new(DumpFile::read(file, kind, header, lines, symbols)?))
             }
+            CsvKind::Candles => Looked::Candles(Box::new(CandleFile::read(file, header, lines, symbols)?)),
             _ => Looked::Levels(Box::new(LevelsFile::read(file, kind, header, lines, symbols)?)),
         };
         Ok(Self { file: file.to_path_buf(), kind, symbols: symbols.clone(), looked })
@@ -95,6 +106,8 @@ impl CsvFile {
             Looked::Tardis(file) => file.seen(),
             Looked::Levels(file) => file.seen(),
             Looked::Dump(file) => file.seen(),
+            Looked::Candles(file) => file.seen(),
+            Looked::Npz(file) => file.seen(),
         }
     }
 
@@ -102,8 +115,13 @@ impl CsvFile {
     pub fn exchange(&self) -> Option<&str> {
         match &self.looked {
             Looked::Dump(_) => Some(DumpFile::exchange()),
-            _ => self.seen().first().map(|(exchange, _)| exchange.as_str()),
+            _ => self.seen().first().map(|(exchange, _)| exchange.as_str()).filter(|name| !name.is_empty()),
         }
+    }
+
+    /// Whether its kind names no exchange and no symbol (candles, `.npz`): [`Symbols::call_unnamed`] says what it is.
+    pub fn is_unnamed(&self) -> bool {
+        matches!(self.kind, CsvKind::Candles | CsvKind::Npz)
     }
 
     /// The symbols of its first rows.
@@ -119,9 +137,26 @@ impl CsvFile {
             Looked::Tardis(looked) => Reading::Tardis(Box::new(looked.source(file, symbols, options))),
             Looked::Levels(looked) => Reading::Levels(Box::new(looked.source(file, symbols, options))),
             Looked::Dump(looked) => Reading::Dump(Box::new(looked.source(file, symbols, options))),
+            Looked::Candles(looked) => Reading::Candles(Box::new(looked.source(file, symbols, options))),
+            Looked::Npz(looked) => Reading::Npz(Box::new(looked.source(file, symbols, options)?)),
         };
         Ok(CsvSource { exchange, kind, reading })
     }
+}
+
+/// The first four bytes, and the stream as it was before.
+fn first_bytes(mut input: Box<dyn Read + Send>) -> io::Result<([u8; 4], Box<dyn Read + Send>)> {
+    let (mut first, mut len) = ([0; 4], 0);
+    while len < first.len() {
+        match input.read(&mut first[len..]) {
+            Ok(0) => break,
+            Ok(read) => len += read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    let again = first.get(..len).unwrap_or_default().to_vec();
+    Ok((first, Box::new(io::Cursor::new(again).chain(input))))
 }
 
 /// What the system said of a file.
@@ -140,6 +175,8 @@ enum Reading {
     Tardis(Box<TardisSource>),
     Levels(Box<LevelsSource>),
     Dump(Box<DumpSource>),
+    Candles(Box<CandleSource>),
+    Npz(Box<NpzSource>),
 }
 
 impl CsvSource {
@@ -164,6 +201,8 @@ impl CsvSource {
             Reading::Tardis(source) => source.rows(),
             Reading::Levels(source) => source.rows(),
             Reading::Dump(source) => source.rows(),
+            Reading::Candles(source) => source.rows(),
+            Reading::Npz(source) => source.rows(),
         }
     }
 
@@ -172,6 +211,8 @@ impl CsvSource {
             Reading::Tardis(source) => source.as_ref(),
             Reading::Levels(source) => source.as_ref(),
             Reading::Dump(source) => source.as_ref(),
+            Reading::Candles(source) => source.as_ref(),
+            Reading::Npz(source) => source.as_ref(),
         }
     }
 }
@@ -191,6 +232,8 @@ impl Source for CsvSource {
             Reading::Tardis(source) => source.advance(),
             Reading::Levels(source) => source.advance(),
             Reading::Dump(source) => source.advance(),
+            Reading::Candles(source) => source.advance(),
+            Reading::Npz(source) => source.advance(),
         }
     }
 
@@ -200,6 +243,8 @@ impl Source for CsvSource {
             Reading::Tardis(source) => source.group(),
             Reading::Levels(source) => source.group(),
             Reading::Dump(source) => source.group(),
+            Reading::Candles(source) => source.group(),
+            Reading::Npz(source) => source.group(),
         }
     }
 

@@ -1,6 +1,7 @@
 //! Which instrument a file's symbol is.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use smol_str::SmolStr;
@@ -28,6 +29,8 @@ struct Inner {
     /// Whether venues are asked for their catalogues.
     catalogues: bool,
     named: BTreeMap<SmolStr, Pair>,
+    /// (exchange, symbol) of files that name neither.
+    unnamed: Option<(SmolStr, SmolStr)>,
     /// The only pairs that somebody wants; all where it is empty.
     wanted: Vec<Pair>,
     seen: BTreeMap<(SmolStr, SmolStr), Inference>,
@@ -57,6 +60,24 @@ impl Symbols {
     /// Says what pair a file's symbol is (`--symbol`).
     pub fn name(&self, symbol: &str, pair: Pair) {
         self.lock().named.insert(symbol.to_ascii_uppercase().into(), pair);
+    }
+
+    /// Says what files are of that name no exchange and no symbol (candles, `.npz`).
+    pub fn call_unnamed(&self, exchange: &str, symbol: &str) {
+        self.lock().unnamed = Some((exchange.into(), symbol.into()));
+    }
+
+    /// What a file is of that names nothing. Where nobody said it: of no exchange, and of the pair in its name
+    /// (`candles_phemex_LINK-USDT_1m.csv`), else of its name.
+    pub(super) fn unnamed(&self, file: &Path) -> (SmolStr, SmolStr) {
+        if let Some(said) = &self.lock().unnamed {
+            return said.clone();
+        }
+        let name = file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let stem = name.split('.').next().unwrap_or_default();
+        let pair = stem.split('_').find(|part| part.parse::<Pair>().is_ok());
+        let short: String = pair.unwrap_or(stem).chars().take(64).collect();
+        (SmolStr::default(), if short.is_empty() { "unnamed".into() } else { short.into() })
     }
 
     /// Says which pairs alone are wanted. Files that must be held in memory leave the others out.
@@ -125,10 +146,9 @@ impl Inner {
     fn pair(&self, exchange: &str, symbol: &str) -> Pair {
         let named = self.named.get(symbol.to_ascii_uppercase().as_str()).cloned();
         let ruled = || self.venues.then(|| venue(exchange).ok()?.pair_of(symbol)).flatten();
-        named
-            .or_else(ruled)
-            .or_else(|| guess_pair(symbol))
-            .unwrap_or_else(|| Pair::new(symbol, UNKNOWN_QUOTE))
+        // What names no exchange has a symbol of our own making.
+        let guessed = || if exchange.is_empty() { symbol.parse().ok() } else { guess_pair(symbol) };
+        named.or_else(ruled).or_else(guessed).unwrap_or_else(|| Pair::new(symbol, UNKNOWN_QUOTE))
     }
 }
 
