@@ -482,6 +482,9 @@ impl Script {
 
     /// Rule 6's own weather: prints, shrinks, growths, orders and takers at one price within seconds.
     fn duel(&mut self, market: usize) {
+        if self.config.markets[market].depth.is_thin() {
+            return self.trade(market);
+        }
         let side = self.dice.side();
         let price =
             if side == Side::Buy { (MID - 1) * self.tick(market) } else { (MID + 1) * self.tick(market) };

@@ -75,7 +75,7 @@ impl Floor<'_> {
     /// knows its direction.
     pub(super) fn print_to_takers(&mut self, print: &Print) {
         if let Some(side) = print.aggressor {
-            self.to_takers(print.qty, |taker| (taker == side).then_some(print.price));
+            self.serve_takers(print.qty, |taker| (taker == side).then_some(print.price));
         }
     }
 
@@ -90,7 +90,7 @@ impl Floor<'_> {
             let left = self.market.thin.left;
             let [bought, sold] = Side::BOTH.map(|side| self.moved(side, price));
             let at = move |side| Some(if side == Side::Buy { bought } else { sold });
-            self.market.thin.left = self.to_takers(left, at);
+            self.market.thin.left = self.serve_takers(left, at);
             let rest: Vec<OrderId> = self.market.thin.takers().collect();
             for slot in rest.into_iter().filter_map(|id| self.orders.find(id)).collect::<Vec<_>>() {
                 self.cancel(slot, CancelReason::BookExhausted);
@@ -116,7 +116,7 @@ impl Floor<'_> {
 
     /// Fills takers, oldest first, at the price that `at` gives their side, up to `there` together. Returns what is
     /// left.
-    fn to_takers(&mut self, there: Qty, at: impl Fn(Side) -> Option<Price>) -> Qty {
+    fn serve_takers(&mut self, there: Qty, at: impl Fn(Side) -> Option<Price>) -> Qty {
         let mut left = there;
         if self.market.thin.takers.is_empty() {
             return left;
@@ -128,14 +128,14 @@ impl Floor<'_> {
             if let Some(price) = at(side)
                 && !there.is_zero()
             {
-                left -= self.to_taker(slot, side, price, there);
+                left -= self.serve_taker(slot, side, price, there);
             }
         }
         left
     }
 
     /// Fills one taker with what it wants of `there`, and ends it where it is whole or can pay no more.
-    fn to_taker(&mut self, slot: Slot, side: Side, price: Price, there: Qty) -> Qty {
+    fn serve_taker(&mut self, slot: Slot, side: Side, price: Price, there: Qty) -> Qty {
         let live = self.orders.live(slot);
         let limit = (live.kind != OrderKind::Market).then_some(live.price);
         if !self.takes_at(side, limit, price) {
