@@ -19,7 +19,7 @@ impl NaiveExchange {
             }
         }
         if let Some(side) = print.aggressor {
-            self.feed_takers(market, q, [(side, t)].into());
+            self.feed_takers(market, q, &[(side, t)].into());
         }
     }
 
@@ -45,7 +45,7 @@ impl NaiveExchange {
             let cheap =
                 floor_to(i128::from(t) * (2_000_000_000 - spread), 2_000_000_000 * tick) / 2_000_000_000;
             let prices = [(Side::Buy, dear as i64), (Side::Sell, cheap.max(tick) as i64)].into();
-            left = self.feed_takers(market, left, prices);
+            left = self.feed_takers(market, left, &prices);
             for (id, _) in self.markets[market].takers.clone() {
                 self.cancel(id, CancelReason::BookExhausted, 0);
             }
@@ -54,7 +54,7 @@ impl NaiveExchange {
     }
 
     /// Takers of the sides that have a price, oldest first.
-    fn feed_takers(&mut self, market: usize, q: i128, prices: BTreeMap<Side, i64>) -> i128 {
+    fn feed_takers(&mut self, market: usize, q: i128, prices: &BTreeMap<Side, i64>) -> i128 {
         let lot = self.laws(market).lot;
         let mut left = q;
         for (id, _) in self.markets[market].takers.clone() {
