@@ -163,7 +163,7 @@ impl Lane {
             let Some((venue, instrument)) = self.hands.place_of(*market) else { return false };
             let depth = venue.sim.market(instrument).map(|market| market.depth);
             venue.sim.is_trusted(instrument)
-                || depth == Some(FeedDepth::Prints) && venue.sim.last_trade(instrument).is_some()
+                || depth.is_some_and(FeedDepth::is_thin) && venue.sim.last_trade(instrument).is_some()
         };
         let now = self.hands.now;
         let count = u32::try_from(self.hands.markets().len()).unwrap_or(u32::MAX);
