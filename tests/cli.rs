@@ -71,7 +71,7 @@ fn names_and_options_that_cannot_be_used() {
         vec![],
         vec!["bogus"],
         vec!["connect", "bitmart"],
-        vec!["connect", "hitbtc_paper_trade", "--demo"],
+        vec!["connect", "bitget_perpetual_demo", "--demo"],
         vec!["connect", "bitmex_testnet"],
         vec!["connect", "nowhere"],
         vec!["connect", "bitmart_paper_trade", "-c", "balance"],

@@ -334,9 +334,8 @@ fn native_of(venue: &dyn Venue) -> Option<NativeRefusal> {
         Some(format!("{} {}: {}", venue.name(), error.code, error.message))
     }
     match venue.name() {
-        "bitmart" => {
-            Some(|reason, instrument| words(crate::venue::venue("bitmart").ok()?, reason, instrument))
-        }
+        "bitmart" => Some(|reason, instrument| words(&crate::venue::bitmart::Bitmart, reason, instrument)),
+        "hitbtc" => Some(|reason, instrument| words(&crate::venue::hitbtc::Hitbtc, reason, instrument)),
         _ => None,
     }
 }

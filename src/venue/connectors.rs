@@ -113,7 +113,7 @@ pub const CONNECTORS: &[Connector] = &[
     line("bitmart_perpetual_paper_trade", "bitmart", PERPETUAL, BOTH_MODES, (2, 6)),
     line("phemex_perpetual_paper_trade", "phemex", PERPETUAL, BOTH_MODES, (1, 6)),
     line("bitget_perpetual_paper_trade", "bitget", PERPETUAL, BOTH_MODES, (2, 6)),
-    line("hitbtc_paper_trade", "hitbtc", SPOT, NO_MODES, (10, 25)),
+    ready(line("hitbtc_paper_trade", "hitbtc", SPOT, NO_MODES, (10, 25))),
     testnet(line("bitmex_testnet", "bitmex", SPOT, NO_MODES, (5, 5))),
     testnet(line("bitmex_perpetual_testnet", "bitmex", PERPETUAL, ONE_WAY, (5, 5))),
     testnet(line("phemex_perpetual_testnet", "phemex", PERPETUAL, BOTH_MODES, (1, 6))),
@@ -241,8 +241,8 @@ mod tests {
                 "papertape never trades real money: \"bitmart\" is the real exchange, its paper connector is bitmart_paper_trade",
             ),
             (
-                "hitbtc_paper_trade",
-                "hitbtc_paper_trade is planned and cannot be used yet (`papertape connectors` shows which are ready)",
+                "bitmex_testnet",
+                "bitmex_testnet is planned and cannot be used yet (`papertape connectors` shows which are ready)",
             ),
             (
                 "bitmart_paper",

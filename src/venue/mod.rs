@@ -9,7 +9,13 @@ pub mod bitmart;
 pub mod catalogue;
 pub mod connectors;
 pub mod contracts;
+pub mod hitbtc;
 pub mod infer;
+mod reading;
+mod rules;
+#[cfg(test)]
+mod testing;
+mod text;
 
 use smol_str::SmolStr;
 
@@ -184,21 +190,13 @@ pub struct Marks {
 }
 
 /// Every venue that can be read.
-pub const VENUES: &[&dyn Venue] = &[&bitmart::Bitmart];
+pub const VENUES: &[&dyn Venue] = &[&bitmart::Bitmart, &hitbtc::Hitbtc];
 
 /// Venues whose recordings are known but cannot be read yet.
 pub const PLANNED: &[(&str, Marks)] = &[
     ("bitmex", Marks { hosts: &["bitmex.com"], frames: &["\"orderBookL2"], files: &["bitmex"] }),
     ("phemex", Marks { hosts: &["phemex.com"], frames: &["\"orderbook_p\""], files: &["phemex"] }),
     ("bitget", Marks { hosts: &["bitget.com"], frames: &["\"instType\""], files: &["bitget"] }),
-    (
-        "hitbtc",
-        Marks {
-            hosts: &["hitbtc.com", "fmfw.io"],
-            frames: &["\"snapshotOrderbook\"", "\"orderbook/full\""],
-            files: &["hitbtc", "fmfw"],
-        },
-    ),
 ];
 
 /// A venue that cannot be served.
@@ -284,11 +282,14 @@ mod tests {
     fn what_cannot_be_served_says_so() {
         assert_eq!(venue("bitmart").map(Venue::name), Ok("bitmart"));
         let planned = venue("bitmex").map(Venue::name).unwrap_err();
-        assert_eq!(planned.to_string(), "bitmex is planned: its frames cannot be read yet (ready: bitmart)");
+        assert_eq!(
+            planned.to_string(),
+            "bitmex is planned: its frames cannot be read yet (ready: bitmart, hitbtc)"
+        );
         let unknown = venue("mtgox").map(Venue::name).unwrap_err();
         assert_eq!(
             unknown.to_string(),
-            "unknown venue \"mtgox\" (known: bitmart, bitmex, phemex, bitget, hitbtc)"
+            "unknown venue \"mtgox\" (known: bitmart, hitbtc, bitmex, phemex, bitget)"
         );
     }
 }

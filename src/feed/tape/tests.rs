@@ -271,12 +271,12 @@ fn what_is_no_tape_of_ours_says_so() {
         (
             frame(r#"{"table":"orderBookL2"}"#),
             "a.jsonl",
-            "a.jsonl: bitmex is planned: its frames cannot be read yet (ready: bitmart)",
+            "a.jsonl: bitmex is planned: its frames cannot be read yet (ready: bitmart, hitbtc)",
         ),
         (
             frame("{}"),
             "phemex_x.jsonl",
-            "phemex_x.jsonl: phemex is planned: its frames cannot be read yet (ready: bitmart)",
+            "phemex_x.jsonl: phemex is planned: its frames cannot be read yet (ready: bitmart, hitbtc)",
         ),
         (
             frame("{}"),
@@ -286,7 +286,7 @@ fn what_is_no_tape_of_ours_says_so() {
         (
             b"{\"venue\":\"mtgox\",\"version\":1}\n".to_vec(),
             "a.jsonl",
-            "a.jsonl: unknown venue \"mtgox\" (known: bitmart, bitmex, phemex, bitget, hitbtc)",
+            "a.jsonl: unknown venue \"mtgox\" (known: bitmart, hitbtc, bitmex, phemex, bitget)",
         ),
         (
             b"{\"venue\":\"bitmart\",\"version\":2}\n".to_vec(),

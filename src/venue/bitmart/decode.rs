@@ -11,12 +11,12 @@ use smol_str::SmolStr;
 use super::Bitmart;
 use super::scan::{self, Scales};
 use super::wire::{self, BookTicker, Depth, Envelope, Row, Trade};
-use crate::market::decimal::parse_units;
 use crate::market::{
     EventLog, FeedDepth, FeedStats, GroupKind, Instrument, InstrumentId, MarketEvent, Price, Qty, Side,
     Timestamp,
 };
 use crate::venue::infer::Inference;
+use crate::venue::text::{element_error, json_error, near, not_negative, positive, time_of};
 use crate::venue::{DecodeError, Decoder, Frame, Known, Venue};
 
 /// A binary frame that inflates to more is refused.
@@ -488,43 +488,9 @@ impl Decoder for BitmartDecoder {
     }
 }
 
-/// The time of whole milliseconds, where nanoseconds can hold it.
-fn time_of(millis: i64) -> Option<Timestamp> {
-    (0..=i64::MAX / 1_000_000).contains(&millis).then(|| Timestamp::from_millis(millis))
-}
-
 fn checked_time(millis: Option<i64>, received: Timestamp) -> Result<Timestamp, String> {
     match millis {
         Some(millis) => time_of(millis).ok_or_else(|| format!("ms_t {millis} is no time in milliseconds")),
         None => Ok(received),
     }
-}
-
-fn not_negative(field: &str, text: &str, scale: u8) -> Result<i64, String> {
-    let units = parse_units(text.as_bytes(), scale).map_err(|fault| format!("{field} {text:?} {fault}"))?;
-    if units < 0 { Err(format!("{field} {text:?} is negative")) } else { Ok(units) }
-}
-
-fn positive(field: &str, text: &str, scale: u8) -> Result<i64, String> {
-    match not_negative(field, text, scale)? {
-        0 => Err(format!("{field} {text:?} must be more than zero")),
-        units => Ok(units),
-    }
-}
-
-fn json_error(text: &str, error: &serde_json::Error, what: &str) -> DecodeError {
-    // Frames are one line: the column is a place in it.
-    let fault = error.to_string();
-    let fault = fault.split(" at line ").next().unwrap_or_default();
-    DecodeError { fault: format!("{what}: {fault}"), near: near(text, error.column().saturating_sub(20)) }
-}
-
-fn element_error(data: &RawValue, index: usize, fault: &str) -> DecodeError {
-    DecodeError { fault: format!("data[{index}] {fault}"), near: near(data.get(), 0) }
-}
-
-/// Up to 60 characters of `text` from about byte `from`.
-fn near(text: &str, from: usize) -> String {
-    let from = (0..=from.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
-    text[from..].chars().take(60).collect()
 }

@@ -20,6 +20,7 @@ use crate::market::{
     TradingRule,
 };
 use crate::venue::catalogue::Entry;
+use crate::venue::text::{write_integer, write_price, write_qty, write_text};
 
 /// The table of incremental books.
 pub const INCREASE: &str = "spot/depth/increase100";
@@ -190,53 +191,6 @@ pub fn write_trades(out: &mut String, instrument: &Instrument, group: &Group<'_>
     out.push_str(trade::CLOSE);
 }
 
-fn write_price(out: &mut String, instrument: &Instrument, price: Price) {
-    write_padded(out, price.units(), instrument.price_scale, instrument.rule.tick.units());
-}
-
-fn write_qty(out: &mut String, instrument: &Instrument, qty: Qty) {
-    write_padded(out, qty.units(), instrument.qty_scale, instrument.rule.lot.units());
-}
-
-/// As many decimals as the step has, more where the value needs them: `0.30000` at a step of 0.00001.
-fn write_padded(out: &mut String, units: i64, scale: u8, step: i64) {
-    let (mut units, mut step, mut scale) = (units, step, scale);
-    while scale > 0 && step % 10 == 0 && units % 10 == 0 {
-        (units, step, scale) = (units / 10, step / 10, scale - 1);
-    }
-    let mut text = [0_u8; 40];
-    let mut at = text.len();
-    let mut left = units.unsigned_abs();
-    let mut written = 0;
-    while left > 0 || written <= scale {
-        if written == scale && scale > 0 {
-            at -= 1;
-            text[at] = b'.';
-        }
-        at -= 1;
-        text[at] = b'0' + (left % 10) as u8;
-        left /= 10;
-        written += 1;
-    }
-    if units < 0 {
-        out.push('-');
-    }
-    out.push_str(std::str::from_utf8(&text[at..]).unwrap_or_default());
-}
-
-fn write_integer(out: &mut String, value: i64) {
-    write_padded(out, value, 0, 1);
-}
-
-/// The inside of a JSON string.
-fn write_text(out: &mut String, text: &str) {
-    if text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\') {
-        out.push_str(text);
-    } else if let Ok(quoted) = serde_json::to_string(text) {
-        out.push_str(&quoted[1..quoted.len() - 1]);
-    }
-}
-
 /// The instruments of a reply of `/spot/v1/symbols/details`; those that cannot be read are left out.
 pub fn details(body: &str) -> Vec<Entry> {
     #[derive(Deserialize)]
@@ -302,26 +256,6 @@ impl Detail {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn numbers_are_padded_to_their_step() {
-        for (units, scale, step, want) in [
-            (6_000_001, 2, 1, "60000.01"),
-            (6_000_000, 2, 1, "60000.00"),
-            (30_000, 5, 1, "0.30000"),
-            (7, 0, 1, "7"),
-            (0, 3, 1, "0.000"),
-            (1_230_000, 6, 10_000, "1.23"),
-            (1_230_500, 6, 10_000, "1.2305"),
-            (-5, 1, 1, "-0.5"),
-            (500, 2, 100, "5"),
-            (i64::MAX, 18, 1, "9.223372036854775807"),
-        ] {
-            let mut out = String::new();
-            write_padded(&mut out, units, scale, step);
-            assert_eq!(out, want);
-        }
-    }
 
     #[test]
     fn details_of_the_page() {

@@ -1,0 +1,82 @@
+//! Real captures against their ground truth: the book at every checkpoint, trades, checksums; and single real frames.
+
+#![allow(clippy::unwrap_used)] // helpers of tests panic as tests do
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use papertape::feed::inspect::{InspectOptions, inspect};
+use papertape::feed::recording::RecordingOptions;
+use serde_json::Value;
+
+/// The shared data, where it is; says so where it is not.
+fn shared(path: &str) -> Option<PathBuf> {
+    let root = std::env::var_os("PAPERTAPE_SHARED").map(PathBuf::from);
+    let root = root.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared"));
+    let path = root.join(path);
+    if path.exists() {
+        return Some(path);
+    }
+    println!("skipped: {} is not there", path.display());
+    None
+}
+
+fn look(file: &Path, lines: Option<u64>, connection: Option<u64>) -> Value {
+    let reading = RecordingOptions { lines, connection, ..RecordingOptions::default() };
+    let options = InspectOptions { reading, depth: 25, ..InspectOptions::default() };
+    serde_json::to_value(inspect(file, &options).unwrap()).unwrap()
+}
+
+fn names(object: &Value) -> BTreeSet<&String> {
+    object.as_object().unwrap().keys().collect()
+}
+
+/// The capture at its twenty checkpoints and its end.
+fn check(capture: &str) {
+    let (Some(file), Some(expected)) = (
+        shared(&format!("data/captures/{capture}.jsonl")),
+        shared(&format!("data/expected/{capture}.expected.json")),
+    ) else {
+        return;
+    };
+    let expected: Value = serde_json::from_str(&std::fs::read_to_string(expected).unwrap()).unwrap();
+    let connection = expected["connection_used"].as_u64();
+    let checkpoints = expected["checkpoints"].as_array().unwrap();
+    assert_eq!(checkpoints.len(), 20);
+    for checkpoint in checkpoints {
+        let lines = checkpoint["after_line"].as_u64().unwrap();
+        let (have, want) = (look(&file, Some(lines), connection), &checkpoint["books"]);
+        assert_eq!(names(&have["books"]), names(want), "{capture} after line {lines}");
+        for (symbol, want) in want.as_object().unwrap() {
+            for key in ["bids", "asks", "bid_levels", "ask_levels"] {
+                let have = &have["books"][symbol][key];
+                assert_eq!(have, &want[key], "{capture} after line {lines}: {symbol} {key}");
+            }
+        }
+    }
+    let end = look(&file, None, connection);
+    for count in ["gaps", "checksum_failures", "time_went_back", "errors"] {
+        assert_eq!(end[count], 0, "{capture} {count}");
+    }
+    assert_eq!(names(&end["trades"]), names(&expected["trades"]), "{capture}");
+    for (symbol, want) in expected["trades"].as_object().unwrap() {
+        for key in ["count", "volume", "buy_volume", "sell_volume", "first_price", "last_price"] {
+            assert_eq!(end["trades"][symbol][key], want[key], "{capture}: {symbol} {key}");
+        }
+    }
+}
+
+#[test]
+fn hitbtc_v2() {
+    check("hitbtc_ws2_20210405_a");
+}
+
+#[test]
+fn hitbtc_v2_one_of_two_connections() {
+    check("hitbtc_ws2_20210715");
+}
+
+#[test]
+fn hitbtc_v3_of_fmfw() {
+    check("fmfw_ws3_20211009_a");
+}
