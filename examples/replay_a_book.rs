@@ -34,7 +34,10 @@ fn main() -> Result<(), Box<dyn Error>> {
                     println!("{time}  print {qty} @ {price}");
                 }
                 // Nothing breaks this book, and nobody halts it.
-                MarketEvent::Distrust | MarketEvent::Trading(_) | MarketEvent::Candle(_) => {}
+                MarketEvent::Distrust
+                | MarketEvent::Trading(_)
+                | MarketEvent::Candle(_)
+                | MarketEvent::News(_) => {}
             }
         }
         println!("{time}");

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 
 use papertape::feed::inspect::{InspectOptions, inspect};
 use papertape::feed::recording::RecordingOptions;
+use papertape::market::{EventLog, Timestamp};
+use papertape::venue::{Frame, Known};
 use serde_json::Value;
 
 /// The shared data, where it is; says so where it is not.
@@ -79,4 +81,59 @@ fn hitbtc_v2_one_of_two_connections() {
 #[test]
 fn hitbtc_v3_of_fmfw() {
     check("fmfw_ws3_20211009_a");
+}
+
+#[test]
+fn bitget_v1_spot_and_contracts() {
+    check("bitget_ws1_20220407_a");
+}
+
+/// Every frame of a file, each to a decoder of its own: the lines that are refused, and why.
+fn refused(venue: &str, file: &str) -> Option<Vec<(usize, String)>> {
+    let text = std::fs::read_to_string(shared(&format!("data/frames/{file}.jsonl"))?).unwrap();
+    let venue = papertape::venue::venue(venue).unwrap();
+    let known: Vec<_> =
+        venue.catalogue().unwrap().entries.into_iter().map(|entry| entry.instrument).collect();
+    let mut refused = Vec::new();
+    for (line, frame) in text.lines().enumerate() {
+        let frame: Value = serde_json::from_str(frame).unwrap();
+        if frame["dir"] == "in" {
+            let mut decoder = venue.decoder(Known { declared: Vec::new(), others: known.clone() });
+            let mut log = EventLog::default();
+            let text = Frame::Text(frame["text"].as_str().unwrap());
+            if let Err(error) = decoder.decode(Timestamp::from_millis(1_700_000_000_000), text, &mut log) {
+                refused.push((line + 1, error.fault));
+            }
+        }
+    }
+    Some(refused)
+}
+
+fn check_frames(venue: &str, file: &str, want: &[(usize, &str)]) {
+    let Some(have) = refused(venue, file) else { return };
+    let want: Vec<_> = want.iter().map(|(line, why)| (*line, (*why).to_owned())).collect();
+    assert_eq!(have, want, "{file}");
+}
+
+#[test]
+fn single_frames_of_hitbtc() {
+    check_frames("hitbtc", "hitbtc_tardis_samples", &[]);
+}
+
+#[test]
+fn single_frames_of_bitget() {
+    for file in [
+        "bitget-v2-futures_tardis_samples",
+        "bitget-v2-spot_tardis_samples",
+        "bitget-v3-futures_tardis_samples",
+        "bitget-v3-spot_tardis_samples",
+        "bitget_v2_v3_live_samples",
+    ] {
+        check_frames("bitget", file, &[]);
+    }
+    let old = "a frame of the interface before v1 (table), which is not read";
+    let rest = "a reply of the REST interface, no frame";
+    let want = [6, 11, 12, 13, 14, 15, 16, 17, 18]
+        .map(|line| (line, if (11..14).contains(&line) { rest } else { old }));
+    check_frames("bitget", "bitget_msg_parser_samples", &want);
 }

@@ -142,7 +142,7 @@ impl Seen {
                 }
                 MarketEvent::Trade(print) => self.last_trade = Some(print.price),
                 MarketEvent::Distrust => self.trusted = false,
-                MarketEvent::Trading(_) | MarketEvent::Candle(_) => {}
+                MarketEvent::Trading(_) | MarketEvent::Candle(_) | MarketEvent::News(_) => {}
             }
         }
         if kind == GroupKind::Snapshot {

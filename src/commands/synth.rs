@@ -133,7 +133,10 @@ fn read_instruments(file: &Path) -> Result<Vec<Instrument>, Box<dyn Error>> {
 
 fn write_tape(config: &SynthConfig, connector: &Connector, out: &Path) -> Result<Written, Box<dyn Error>> {
     let catalogue = config.venue.catalogue()?;
-    let unknown = |instrument: &&Instrument| catalogue.symbol(&instrument.symbol).is_none();
+    // A pair may be several instruments (spot and a contract): readers find the catalogue's first.
+    let unknown = |instrument: &&Instrument| {
+        catalogue.pair(&instrument.pair).is_none_or(|entry| entry.instrument.symbol != instrument.symbol)
+    };
     let header = TapeHeader {
         venue: config.venue.name().to_owned(),
         connector: connector.name.to_owned(),

@@ -119,7 +119,13 @@ pub fn convert(
         Target::Csv => Sink::Csv(Box::new(TardisWriter::create(out, &exchange)?)),
         Target::Tape => Sink::Tape(Box::new(TapeSink::new(out, &exchange, options)?)),
     };
-    let relabel = options.connector.map(Connector::venue).transpose().map_err(|error| refused(&error))?;
+    let relabel = match options.connector {
+        Some(connector) => {
+            let family = connector.products.first().copied().unwrap_or_default();
+            Some((connector.venue().map_err(|error| refused(&error))?, family))
+        }
+        None => None,
+    };
     let mut spelled: Vec<Instrument> = Vec::new();
     let mut done = Converted::default();
     while source.advance()?.is_some() {
@@ -208,11 +214,13 @@ fn open(inputs: &[PathBuf], options: &ConvertOptions) -> Result<(Merge, String, 
     Ok((Merge::of_pairs(sources, options.pairs.clone())?, exchange, tables))
 }
 
-/// The instrument with its symbol as `venue` spells it.
-fn respell(instrument: &Instrument, venue: Option<&'static dyn Venue>) -> Result<Instrument, ConvertError> {
-    let Some(venue) =
-        venue.filter(|venue| venue.pair_of(&instrument.symbol).as_ref() != Some(&instrument.pair))
-    else {
+/// The instrument with its symbol as the venue spells that of this family.
+fn respell(
+    instrument: &Instrument,
+    to: Option<(&'static dyn Venue, &str)>,
+) -> Result<Instrument, ConvertError> {
+    let other = |venue: &dyn Venue| venue.pair_of(&instrument.symbol).as_ref() != Some(&instrument.pair);
+    let Some((venue, family)) = to.filter(|(venue, _)| other(*venue)) else {
         return Ok(instrument.clone());
     };
     if instrument.pair.quote.as_str() == UNKNOWN_QUOTE {
@@ -222,7 +230,7 @@ fn respell(instrument: &Instrument, venue: Option<&'static dyn Venue>) -> Result
             venue.name()
         )));
     }
-    Ok(Instrument { symbol: venue.symbol_of(&instrument.pair), ..instrument.clone() })
+    Ok(Instrument { symbol: venue.symbol_of(&instrument.pair, family), ..instrument.clone() })
 }
 
 enum Sink {

@@ -186,7 +186,10 @@ impl Seen {
                     levels = true;
                 }
                 MarketEvent::Trade(print) => self.trade(print),
-                MarketEvent::Distrust | MarketEvent::Trading(_) | MarketEvent::Candle(_) => {}
+                MarketEvent::Distrust
+                | MarketEvent::Trading(_)
+                | MarketEvent::Candle(_)
+                | MarketEvent::News(_) => {}
             }
         }
         clocks.crossed += u64::from(levels && self.book.as_ref().is_some_and(OrderBook::is_crossed));

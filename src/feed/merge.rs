@@ -31,6 +31,8 @@ pub struct Merge {
     inputs: Vec<Input>,
     /// Only these pairs; all where it is empty.
     pairs: Vec<Pair>,
+    /// Only these.
+    wanted: Box<dyn Fn(&Instrument) -> bool + Send>,
     instruments: Vec<Instrument>,
     depths: Vec<FeedDepth>,
     /// By instrument; those that have quotes beside their book.
@@ -65,10 +67,19 @@ impl Merge {
 
     /// The same, leaving out all instruments but those of `pairs` (none: all are played).
     pub fn of_pairs(sources: Vec<AnySource>, pairs: Vec<Pair>) -> Result<Self, SourceError> {
+        Self::only(sources, pairs, Box::new(|_| true))
+    }
+
+    /// The same, leaving out what is not `wanted`, too.
+    pub fn only(
+        sources: Vec<AnySource>,
+        pairs: Vec<Pair>,
+        wanted: Box<dyn Fn(&Instrument) -> bool + Send>,
+    ) -> Result<Self, SourceError> {
         let input = |source| Input { source, head: None, prints: false, ids: Vec::new(), depths: Vec::new() };
         let inputs: Vec<Input> = sources.into_iter().map(input).collect();
-        let (instruments, depths) = (Vec::new(), Vec::new());
-        let mut merge = Self { inputs, pairs, instruments, depths, checks: Vec::new(), state: State::Fresh };
+        let (instruments, depths, checks) = (Vec::new(), Vec::new(), Vec::new());
+        let mut merge = Self { inputs, pairs, wanted, instruments, depths, checks, state: State::Fresh };
         for index in 0..merge.inputs.len() {
             merge.learn(index)?;
         }
@@ -82,7 +93,8 @@ impl Merge {
         while let Some(instrument) = input.source.instruments().get(input.ids.len()) {
             let depth = input.source.depth(InstrumentId(input.ids.len() as u32));
             input.depths.push(depth);
-            if !self.pairs.is_empty() && !self.pairs.contains(&instrument.pair) {
+            let of_pairs = self.pairs.is_empty() || self.pairs.contains(&instrument.pair);
+            if !of_pairs || !(self.wanted)(instrument) {
                 input.ids.push(None);
                 continue;
             }

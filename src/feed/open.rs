@@ -21,7 +21,7 @@ use crate::feed::merge::{AnySource, Merge};
 use crate::feed::recording::{Opened, RecordingOptions};
 use crate::feed::synth::{DEMO_LENGTH, DEMO_SEED, SynthConfig, SynthError};
 use crate::feed::warnings::Warnings;
-use crate::market::{Instrument, Pair, PairError, RuleOrigin, Source, SourceError, parse_duration};
+use crate::market::{Instrument, Pair, PairError, Product, RuleOrigin, Source, SourceError, parse_duration};
 use crate::sim::Rate;
 use crate::venue::catalogue::{Catalogue, CatalogueError, Entry};
 use crate::venue::connectors::{self, Connector};
@@ -169,8 +169,15 @@ pub fn open(args: &SourceArgs, connector: &'static Connector) -> Result<Market, 
     };
     let instruments = first.instruments().to_vec();
     let fees = instruments.iter().map(|instrument| known(instrument).and_then(|entry| entry.fees)).collect();
-    let tradable =
-        instruments.iter().map(|instrument| known(instrument).is_none_or(|entry| entry.tradable)).collect();
+    let spot = |instrument: &Instrument| family(connector, instrument) == "spot";
+    let tradable = instruments
+        .iter()
+        .map(|instrument| spot(instrument) && known(instrument).is_none_or(|entry| entry.tradable));
+    let tradable = tradable.collect();
+    let mut notes = notes;
+    if !instruments.iter().all(spot) {
+        notes.push(NO_MARGIN.to_owned());
+    }
     let (words, chosen, made) = (plan.words(), plan.pairs.clone(), plan.made());
     let gauge = plan.reading.gauge.clone();
     let source: AnySource = if args.again { Box::new(Looped::new(plan, first)) } else { first };
@@ -197,6 +204,22 @@ impl SourceArgs {
         }
         Ok(())
     }
+}
+
+/// What the user is told where contracts are shown.
+const NO_MARGIN: &str = "contracts can be watched, not traded yet: orders on them need a margin account, which is not in \
+                         this build";
+
+/// Whether an instrument is spot or a contract. Of what nobody described the venue's rule of spelling knows.
+fn family(connector: &Connector, instrument: &Instrument) -> &'static str {
+    let inferred = instrument.origin == RuleOrigin::Inferred && instrument.product == Product::Spot;
+    let ruled = || connector.venue().ok()?.product_of(&instrument.symbol);
+    inferred.then(ruled).flatten().unwrap_or(instrument.product).family()
+}
+
+/// Whether a connector trades what an instrument is; it trades whatever the user described.
+fn trades(connector: &Connector, instrument: &Instrument) -> bool {
+    instrument.origin == RuleOrigin::File || connector.products.contains(&family(connector, instrument))
 }
 
 /// All that is needed to open the sources, as often as it takes.
@@ -309,7 +332,9 @@ impl Plan {
             lenders.dedup();
             own.push(self.borrowed(foreign, &lenders.join(", "), &mut notes)?);
         }
-        let all = Merge::of_pairs(own, self.pairs.clone())?;
+        let connector = self.connector;
+        let wanted = Box::new(move |instrument: &Instrument| trades(connector, instrument));
+        let all = Merge::only(own, self.pairs.clone(), wanted)?;
         if all.instruments().is_empty() {
             return Err(self.nothing(&symbols));
         }
@@ -366,7 +391,8 @@ impl Plan {
         notes: &mut Vec<String>,
     ) -> Result<AnySource, OpenError> {
         let catalogue = self.connector.venue().map_err(SynthError::from)?.catalogue()?.entries;
-        let rules = catalogue.into_iter().map(|entry| entry.instrument).collect();
+        let rules = catalogue.into_iter().map(|entry| entry.instrument);
+        let rules = rules.filter(|rule| trades(self.connector, rule)).collect();
         let lender = Lender::new(self.reading.instruments.clone(), rules, self.pairs.clone());
         let borrow = Borrow::new(Box::new(Merge::new(sources)?), Box::new(move |from| lender.lend(from)))?;
         for instrument in
@@ -386,7 +412,8 @@ impl Plan {
         let have = symbols.resolved().join(", ");
         let catalogue = self.connector.venue().ok().and_then(|venue| venue.catalogue().ok());
         let entries = catalogue.into_iter().flat_map(|catalogue| catalogue.entries);
-        let trades: Vec<String> = entries.map(|entry| entry.instrument.pair.to_string()).collect();
+        let own = entries.filter(|entry| trades(self.connector, &entry.instrument));
+        let trades: Vec<String> = own.map(|entry| entry.instrument.pair.to_string()).collect();
         let wanted: Vec<String> = self.pairs.iter().map(Pair::to_string).collect();
         let wanted = if wanted.is_empty() { String::new() } else { format!("of {} ", wanted.join(", ")) };
         OpenError::Refused(format!(

@@ -17,6 +17,7 @@ use crate::market::{
     EMPTY, EventLog, FeedDepth, FeedStats, Group, Instrument, InstrumentId, Pair, Source, SourceError,
     Timestamp, parse_duration,
 };
+use crate::venue::catalogue::Entry;
 use crate::venue::connectors::Connector;
 use crate::venue::{Decoder, Encoder, Frame, Known, Venue};
 
@@ -138,7 +139,7 @@ impl SynthConfig {
     ) -> Result<Self, SynthError> {
         let venue = connector.venue()?;
         let catalogue = venue.catalogue()?;
-        let entries = || catalogue.entries.iter().map(|entry| &entry.instrument);
+        let entries = || of_family(connector, &catalogue.entries);
         let find =
             |pair: &Pair| described.iter().chain(entries()).find(|instrument| instrument.pair == *pair);
         let missing = |pair: &Pair| SynthError::Pair {
@@ -171,7 +172,8 @@ impl SynthConfig {
     /// The market of `--demo`: an hour of the catalogue's first two pairs.
     pub fn demo(connector: &Connector) -> Result<Self, SynthError> {
         let catalogue = connector.venue()?.catalogue()?;
-        let first = catalogue.entries.iter().take(DEMO_PAIRS).map(|entry| entry.instrument.pair.clone());
+        let first = of_family(connector, &catalogue.entries).take(DEMO_PAIRS);
+        let first = first.map(|instrument| instrument.pair.clone());
         let market = Self::new(connector, &first.collect::<Vec<_>>(), &[], DEMO_SEED)?;
         Ok(Self { duration: Some(DEMO_LENGTH), ..market })
     }
@@ -187,6 +189,12 @@ impl SynthConfig {
         let decoder = self.venue.decoder(known);
         Market { frames: self.frames(), decoder, log: EventLog::default(), at: None }
     }
+}
+
+/// What a connector trades of a catalogue.
+fn of_family<'c>(connector: &Connector, entries: &'c [Entry]) -> impl Iterator<Item = &'c Instrument> {
+    let all = entries.iter().map(|entry| &entry.instrument);
+    all.filter(|instrument| connector.products.contains(&instrument.product.family()))
 }
 
 /// What a unit of an asset costs about, in a dollar's worth of quote: where its synthetic market begins.

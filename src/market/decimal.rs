@@ -52,6 +52,25 @@ pub fn parse_units(text: &[u8], scale: u8) -> Result<i64, DecimalFault> {
     units.map(|v| if parts.negative { -v } else { v }).ok_or(DecimalFault::TooLarge)
 }
 
+/// The same, with the digits beyond the scale cut off; a text with an exponent must fit as it is.
+///
+/// ```
+/// # use papertape::market::decimal::parse_units_cut;
+/// assert_eq!(parse_units_cut(b"76671.4381686055379793", 10), Ok(766_714_381_686_055));
+/// assert_eq!(parse_units_cut(b"-0.00003", 3), Ok(0));
+/// ```
+pub fn parse_units_cut(text: &[u8], scale: u8) -> Result<i64, DecimalFault> {
+    let whole = text.iter().position(|byte| *byte == b'.').unwrap_or(text.len());
+    let end = whole + 1 + usize::from(scale);
+    match text.get(end..) {
+        // What is cut off must be digits, too.
+        Some(rest) if !rest.is_empty() && rest.iter().all(u8::is_ascii_digit) => {
+            parse_units(&text[..end], scale)
+        }
+        _ => parse_units(text, scale),
+    }
+}
+
 /// How many decimals a text needs, trailing zeros left out: `1.50` needs 1, `3e-8` needs 8, `100` needs 0.
 pub fn decimals_of(text: &[u8]) -> Result<u32, DecimalFault> {
     let parts = Parts::read(text)?;

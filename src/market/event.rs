@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{InstrumentId, Price, Qty, Side, Timestamp};
+use super::{FinePrice, FundingRate, InstrumentId, Price, Qty, Side, Timestamp};
 
 /// One thing the tape says about one instrument.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,7 +25,37 @@ pub enum MarketEvent {
     /// A candle begins in which so much will have traded: it bounds what orders may fill of it (rule 14). The prints
     /// that follow are the points of its path, the first of them its open; their sizes say what the public is told.
     Candle(Qty),
+    /// What is told beside the market: it moves no book and fills nothing.
+    News(News),
 }
+
+/// What an exchange tells of a contract beside its market.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum News {
+    /// The mark price.
+    Mark(FinePrice),
+    /// The price of what the contract is about.
+    Index(FinePrice),
+    /// What longs pay shorts at the next funding.
+    Funding {
+        /// The rate.
+        rate: FundingRate,
+        /// When it is due; [`Timestamp::MAX`] where the venue does not say.
+        due: Timestamp,
+    },
+    /// The exchange closes somebody's position by an order of this side. No evidence of a trade.
+    Liquidation {
+        /// The side of the order.
+        side: Side,
+        /// Its price.
+        price: Price,
+        /// Its size.
+        qty: Qty,
+    },
+}
+
+// Millions of them are alive at a time: the print, the largest, leaves room for the rest.
+const _: () = assert!(size_of::<MarketEvent>() == size_of::<Print>());
 
 /// A public trade: one execution as the venue printed it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

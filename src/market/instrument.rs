@@ -121,6 +121,16 @@ pub enum Product {
     },
 }
 
+impl Product {
+    /// `spot` or `perpetual`, as connectors name what they trade; dated contracts are with the perpetuals.
+    pub const fn family(self) -> &'static str {
+        match self {
+            Self::Spot => "spot",
+            Self::Linear { .. } | Self::Inverse { .. } | Self::Quanto { .. } => "perpetual",
+        }
+    }
+}
+
 /// Where an instrument's rules come from (`docs/fills.md`, "Rules and fees").
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

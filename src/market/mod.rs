@@ -19,7 +19,7 @@ mod units;
 
 pub use book::{Level, OrderBook};
 pub use depth::{DepthQuery, price_for_quote_volume, price_for_volume, volume_for_price, vwap_for_volume};
-pub use event::{EventLog, Group, GroupKind, IdSpan, MarketEvent, Print};
+pub use event::{EventLog, Group, GroupKind, IdSpan, MarketEvent, News, Print};
 pub use instrument::{
     Asset, Instrument, InstrumentError, InstrumentId, Overflow, Pair, PairError, Product, RuleOrigin,
     TradingRule,
@@ -27,4 +27,4 @@ pub use instrument::{
 pub use ladder::Ladder;
 pub use source::{EMPTY, FeedDepth, FeedStats, MemorySource, Source, SourceError};
 pub use time::{Timestamp, TimestampError, parse_duration};
-pub use units::{Price, Qty, Side};
+pub use units::{FinePrice, FundingRate, Price, Qty, Side};

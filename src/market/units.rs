@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::decimal::{DecimalFault, Plain, parse_units_cut};
+
 /// A price in units of its instrument's price scale: 65000.5 at scale 1 is `Price::from_units(650_005)`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -84,6 +86,51 @@ impl std::iter::Sum for Qty {
         all.fold(Self::ZERO, |sum, qty| sum + qty)
     }
 }
+
+/// A price that is reckoned, not traded at (mark, index), in units of 10⁻¹⁰ of the quote whatever the instrument's scale.
+/// Digits beyond that are cut off: Bitget prints sixteen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct FinePrice(i64);
+
+/// A funding rate: the share of a position's value that changes hands at one funding, in units of 10⁻¹². Digits beyond
+/// that are cut off.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct FundingRate(i64);
+
+macro_rules! fine_number {
+    ($name:ident, $scale:literal) => {
+        impl $name {
+            /// Decimals.
+            pub const SCALE: u8 = $scale;
+
+            /// So many units.
+            pub const fn from_units(units: i64) -> Self {
+                Self(units)
+            }
+
+            /// How many units.
+            pub const fn units(self) -> i64 {
+                self.0
+            }
+
+            /// Reads a decimal.
+            pub fn read(text: &str) -> Result<Self, DecimalFault> {
+                parse_units_cut(text.as_bytes(), Self::SCALE).map(Self)
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                Plain::new(self.0, Self::SCALE).fmt(f)
+            }
+        }
+    };
+}
+
+fine_number!(FinePrice, 10);
+fine_number!(FundingRate, 12);
 
 /// Which side of the book an order stands on, or the aggressor's side of a print.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

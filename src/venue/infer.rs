@@ -6,6 +6,9 @@
 use crate::market::decimal::{decimals_of, parse_units};
 use crate::market::{Instrument, InstrumentError, Pair, Price, Qty, RuleOrigin};
 
+/// The quote of an instrument whose pair no rule knows: a dated contract, say.
+pub const UNKNOWN_QUOTE: &str = "UNKNOWN";
+
 /// How many rows are looked at before an instrument is settled (`docs/fills.md`, "Rules and fees").
 pub const ROWS: u32 = 1_000;
 

@@ -5,6 +5,7 @@
 //! Start at [`Venue`]; to add one, write its folder, add a line to [`VENUES`] and take its line out of [`PLANNED`].
 //! [`connectors`] is the table of names that users type.
 
+pub mod bitget;
 pub mod bitmart;
 pub mod catalogue;
 pub mod connectors;
@@ -19,7 +20,9 @@ mod text;
 
 use smol_str::SmolStr;
 
-use crate::market::{EventLog, FeedDepth, FeedStats, Group, Instrument, InstrumentId, Pair, Side, Timestamp};
+use crate::market::{
+    EventLog, FeedDepth, FeedStats, Group, Instrument, InstrumentId, Pair, Product, Side, Timestamp,
+};
 use crate::order::{CancelReason, OrderKind, RejectReason};
 use crate::sim::{FeeSchedule, VenueRules};
 
@@ -92,8 +95,12 @@ pub trait Venue: Sync {
     /// The pair of one of its symbols, by its rule of spelling; `None` where the rule does not say.
     fn pair_of(&self, symbol: &str) -> Option<Pair>;
 
-    /// How it spells a pair.
-    fn symbol_of(&self, pair: &Pair) -> SmolStr;
+    /// What one of its symbols stands for, by its rule of spelling; `None` where the rule does not say. The size of a
+    /// contract is in no symbol: it is that of the exchange's list, or the usual one.
+    fn product_of(&self, symbol: &str) -> Option<Product>;
+
+    /// How it spells a pair; `family` is that of [`Product::family`].
+    fn symbol_of(&self, pair: &Pair, family: &str) -> SmolStr;
 
     /// The built-in catalogue.
     fn catalogue(&self) -> Result<Catalogue, CatalogueError>;
@@ -190,13 +197,12 @@ pub struct Marks {
 }
 
 /// Every venue that can be read.
-pub const VENUES: &[&dyn Venue] = &[&bitmart::Bitmart, &hitbtc::Hitbtc];
+pub const VENUES: &[&dyn Venue] = &[&bitmart::Bitmart, &bitget::Bitget, &hitbtc::Hitbtc];
 
 /// Venues whose recordings are known but cannot be read yet.
 pub const PLANNED: &[(&str, Marks)] = &[
     ("bitmex", Marks { hosts: &["bitmex.com"], frames: &["\"orderBookL2"], files: &["bitmex"] }),
     ("phemex", Marks { hosts: &["phemex.com"], frames: &["\"orderbook_p\""], files: &["phemex"] }),
-    ("bitget", Marks { hosts: &["bitget.com"], frames: &["\"instType\""], files: &["bitget"] }),
 ];
 
 /// A venue that cannot be served.
@@ -284,12 +290,12 @@ mod tests {
         let planned = venue("bitmex").map(Venue::name).unwrap_err();
         assert_eq!(
             planned.to_string(),
-            "bitmex is planned: its frames cannot be read yet (ready: bitmart, hitbtc)"
+            "bitmex is planned: its frames cannot be read yet (ready: bitmart, bitget, hitbtc)"
         );
         let unknown = venue("mtgox").map(Venue::name).unwrap_err();
         assert_eq!(
             unknown.to_string(),
-            "unknown venue \"mtgox\" (known: bitmart, hitbtc, bitmex, phemex, bitget)"
+            "unknown venue \"mtgox\" (known: bitmart, bitget, hitbtc, bitmex, phemex)"
         );
     }
 }

@@ -59,6 +59,8 @@ pub(crate) enum What<B> {
     Window(u32),
     /// Prints.
     Trades,
+    /// What is told beside the market.
+    News,
 }
 
 /// Decimals of an instrument's prices and quantities.
@@ -222,6 +224,15 @@ impl<C: Default, B: Copy> Sheet<C, B> {
         Ok((price, qty))
     }
 
+    pub(crate) fn slot(&self, channel: usize) -> &Slot<C> {
+        &self.slots[channel]
+    }
+
+    /// Adds any other event to the element that is being read.
+    pub(crate) fn push(&mut self, event: MarketEvent) {
+        self.log.push(event);
+    }
+
     /// Ends the element that is being read.
     pub(crate) fn close(&mut self, channel: usize, time: Timestamp, what: What<B>) {
         let id = InstrumentId(u32::try_from(channel).unwrap_or(u32::MAX));
@@ -306,11 +317,12 @@ impl<P: Protocol> Reading<P> {
                 slot.trades = true;
                 Verdict::Apply(GroupKind::Update)
             }
+            What::News => Verdict::Apply(GroupKind::Update),
             What::Window(levels) if slot.is_book(levels) => Verdict::Apply(GroupKind::Snapshot),
             What::Window(_) => Verdict::Ignore,
             What::Book(book) => self.protocol.judge(slot, book),
         };
-        let of_book = !matches!(element.what, What::Trades);
+        let of_book = matches!(element.what, What::Book(_) | What::Window(_));
         self.stats.book_updates += u64::from(of_book && matches!(verdict, Verdict::Apply(_)));
         match verdict {
             // A message that only counts on says nothing about the market.

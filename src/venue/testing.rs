@@ -3,7 +3,9 @@
 use proptest::prelude::*;
 
 use super::{Decoder, Frame, Known, Venue};
-use crate::market::{EventLog, Group, GroupKind, Instrument, InstrumentId, MarketEvent, Side, Timestamp};
+use crate::market::{
+    EventLog, Group, GroupKind, Instrument, InstrumentId, MarketEvent, News, Side, Timestamp,
+};
 
 /// When every frame of a test is received.
 pub(crate) const RECEIVED: Timestamp = Timestamp::from_nanos(1_700_000_000_123_456_789);
@@ -43,6 +45,13 @@ fn show_group(instrument: &Instrument, group: &Group<'_>) -> String {
             }
             MarketEvent::Distrust => "distrust".to_owned(),
             MarketEvent::Trading(on) => format!("trading {on}"),
+            MarketEvent::News(News::Mark(price)) => format!("mark {price}"),
+            MarketEvent::News(News::Index(price)) => format!("index {price}"),
+            MarketEvent::News(News::Funding { rate, due: Timestamp::MAX }) => format!("funding {rate}"),
+            MarketEvent::News(News::Funding { rate, due }) => format!("funding {rate} due {due}"),
+            MarketEvent::News(News::Liquidation { side, price, qty }) => {
+                format!("liquidation {side} {} @ {}", instrument.show_qty(qty), instrument.show_price(price))
+            }
         };
     }
     line

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use serde::Deserialize;
-use serde::de::{Deserializer, MapAccess, Visitor};
+use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::DecodeError;
@@ -68,6 +68,37 @@ impl<'de: 'a, 'a> Deserialize<'de> for Number<'a> {
             Some(b'0'..=b'9' | b'-') => Ok(Self(Cow::Borrowed(raw))),
             _ => Err(serde::de::Error::custom(format!("{raw:.40} is no number"))),
         }
+    }
+}
+
+/// A level as an array: price, size, and whatever some interfaces put behind.
+#[derive(Debug)]
+pub(crate) struct Row<'a>(pub(crate) Number<'a>, pub(crate) Number<'a>);
+
+impl Row<'_> {
+    /// Price and size.
+    pub(crate) fn texts(&self) -> (&str, &str) {
+        (&self.0.0, &self.1.0)
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Row<'a> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Level;
+        impl<'de> Visitor<'de> for Level {
+            type Value = Row<'de>;
+            fn expecting(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+                to.write_str("a price and a size")
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Row<'de>, A::Error> {
+                let missing = |len| serde::de::Error::invalid_length(len, &"a price and a size");
+                let price = seq.next_element()?.ok_or_else(|| missing(0))?;
+                let size = seq.next_element()?.ok_or_else(|| missing(1))?;
+                while seq.next_element::<IgnoredAny>()?.is_some() {}
+                Ok(Row(price, size))
+            }
+        }
+        from.deserialize_seq(Level)
     }
 }
 

@@ -123,6 +123,7 @@ impl NaiveExchange {
                 MarketEvent::Distrust => self.distrust(market),
                 MarketEvent::Trading(trading) => self.markets[market].trading = *trading,
                 MarketEvent::Candle(volume) => self.begin_candle(market, *volume),
+                MarketEvent::News(_) => {}
             }
         }
         if !self.markets[market].trusted {

@@ -137,7 +137,10 @@ impl TardisWriter {
             match event {
                 MarketEvent::Level { .. } => {}
                 MarketEvent::Trade(print) => self.write_print(instrument, group, print)?,
-                MarketEvent::Distrust | MarketEvent::Trading(_) | MarketEvent::Candle(_) => {
+                MarketEvent::Distrust
+                | MarketEvent::Trading(_)
+                | MarketEvent::Candle(_)
+                | MarketEvent::News(_) => {
                     self.left_out += 1;
                 }
             }

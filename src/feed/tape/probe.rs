@@ -182,6 +182,8 @@ struct Seen {
     symbol: SmolStr,
     connection: u64,
     snapshot: bool,
+    /// What the decoder takes it for.
+    instrument: Instrument,
     /// For symbols that nobody described.
     rows: Option<Inference>,
 }
@@ -228,10 +230,19 @@ impl Look {
         idle.retain(|connection| owners.values().all(|owner| owner != connection));
         idle.dedup();
         for seen in &self.symbols {
-            let pair = self.venue.pair_of(&seen.symbol);
-            if let (Some(rows), Some(pair), true) = (seen.rows, pair, owners[&seen.symbol] == seen.connection)
-            {
-                self.known.extend(rows.finish(&seen.symbol, pair));
+            let first = &seen.instrument;
+            if owners[&seen.symbol] != seen.connection || self.known.iter().any(|i| i.symbol == seen.symbol) {
+                continue;
+            }
+            match seen.rows {
+                // The rows say the steps; pair and product are the decoder's.
+                Some(rows) if rows.rows() > 0 => {
+                    let settled = rows.finish(&seen.symbol, first.pair.clone());
+                    self.known
+                        .extend(settled.map(|settled| Instrument { product: first.product, ..settled }));
+                }
+                // Known by another spelling or by a frame, or nothing but a break was told of it.
+                _ => self.known.push(first.clone()),
             }
         }
         let mut instruments: Vec<(Instrument, FeedDepth)> = Vec::new();
@@ -261,7 +272,8 @@ fn seen<'s>(symbols: &'s mut Vec<Seen>, instrument: &Instrument, connection: u64
     let place = symbols.iter().position(same).unwrap_or_else(|| {
         let inferred = instrument.origin == RuleOrigin::Inferred;
         let rows = inferred.then(Inference::default);
-        symbols.push(Seen { symbol: instrument.symbol.clone(), connection, snapshot: false, rows });
+        let (symbol, instrument) = (instrument.symbol.clone(), instrument.clone());
+        symbols.push(Seen { symbol, connection, snapshot: false, instrument, rows });
         symbols.len() - 1
     });
     &mut symbols[place]
@@ -272,7 +284,10 @@ fn note(rows: &mut Inference, instrument: &Instrument, group: &Group<'_>) {
         let (price, qty) = match *event {
             MarketEvent::Level { price, qty, .. } => (price, qty),
             MarketEvent::Trade(print) => (print.price, print.qty),
-            MarketEvent::Distrust | MarketEvent::Trading(_) | MarketEvent::Candle(_) => continue,
+            MarketEvent::Distrust
+            | MarketEvent::Trading(_)
+            | MarketEvent::Candle(_)
+            | MarketEvent::News(_) => continue,
         };
         if rows.rows() < ROWS {
             let (price, qty) =

@@ -84,6 +84,7 @@ impl Floor<'_> {
                     let lot = self.market.lot();
                     self.market.thin.begin(*volume, lot);
                 }
+                MarketEvent::News(_) => {}
             }
         }
         if self.market.book.is_crossed() && self.market.trusted {

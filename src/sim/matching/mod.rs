@@ -233,6 +233,7 @@ impl Market {
                         self.memory[side.index()].printed(now, print.price, print.qty, |_, _| ());
                     }
                 }
+                MarketEvent::News(_) => {}
                 MarketEvent::Distrust | MarketEvent::Trading(_) | MarketEvent::Candle(_) => {
                     self.touched = touched;
                     return Some(self.rest_of_group(now, &group.events[at..], crossed));
@@ -266,7 +267,7 @@ impl Market {
                 }
                 MarketEvent::Distrust => applied = self.distrust(),
                 MarketEvent::Trading(trading) => self.trading = *trading,
-                MarketEvent::Candle(_) => {}
+                MarketEvent::Candle(_) | MarketEvent::News(_) => {}
             }
         }
         if self.trusted && self.book.is_crossed() { self.uncross(crossed) } else { applied }

@@ -21,7 +21,7 @@ use smol_str::SmolStr;
 
 use super::catalogue::{Catalogue, CatalogueError, Entry};
 use super::{Decoder, Encoder, Known, Marks, NativeEnding, NativeError, Quirks, Refused, Venue, connectors};
-use crate::market::{Pair, RuleOrigin};
+use crate::market::{Pair, Product, RuleOrigin};
 use crate::order::{CancelReason, SelfTrade};
 use crate::sim::{ClientIdScope, FeeSchedule, PostOnlyAnswer, Rate, VenueRules};
 
@@ -52,7 +52,11 @@ impl Venue for Bitmart {
         }
     }
 
-    fn symbol_of(&self, pair: &Pair) -> SmolStr {
+    fn product_of(&self, _: &str) -> Option<Product> {
+        Some(Product::Spot)
+    }
+
+    fn symbol_of(&self, pair: &Pair, _: &str) -> SmolStr {
         smol_str::format_smolstr!("{}_{}", pair.base, pair.quote)
     }
 

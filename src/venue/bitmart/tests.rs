@@ -51,6 +51,7 @@ fn show_group(decoder: &BitmartDecoder, group: &Group<'_>) -> String {
             MarketEvent::Distrust => " | distrust".to_owned(),
             MarketEvent::Trading(on) => format!(" | trading {on}"),
             MarketEvent::Candle(volume) => format!(" | candle {}", volume.units()),
+            MarketEvent::News(news) => format!(" | {news:?}"),
         };
     }
     line
@@ -337,7 +338,7 @@ fn groups_become_the_frames_of_the_page() {
 fn symbols_and_pairs() {
     let btc = Pair::new("BTC", "USDT");
     assert_eq!(Bitmart.pair_of("BTC_USDT"), Some(btc.clone()));
-    assert_eq!(Bitmart.symbol_of(&btc), "BTC_USDT");
+    assert_eq!(Bitmart.symbol_of(&btc, "spot"), "BTC_USDT");
     for symbol in ["BTCUSDT", "_USDT", "BTC_", "A_B_C", "A B_C", ""] {
         assert_eq!(Bitmart.pair_of(symbol), None, "{symbol}");
     }
@@ -351,7 +352,7 @@ fn the_catalogue_reads_and_keeps_the_steps_together() {
     for entry in &catalogue.entries {
         // Clients disagree whether base_min_size or quote_increment is the step; equal values suit them all.
         assert_eq!(entry.instrument.rule.min_qty, entry.instrument.rule.lot);
-        assert_eq!(Bitmart.symbol_of(&entry.instrument.pair), entry.instrument.symbol);
+        assert_eq!(Bitmart.symbol_of(&entry.instrument.pair, "spot"), entry.instrument.symbol);
     }
     let btc = &catalogue.entries[0];
     assert!(btc.assumed.is_empty());

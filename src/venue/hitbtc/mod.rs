@@ -19,7 +19,7 @@ use smol_str::SmolStr;
 use super::catalogue::{Catalogue, CatalogueError, Entry};
 use super::reading::Reading;
 use super::{Decoder, Encoder, Known, Marks, NativeEnding, NativeError, Quirks, Refused, Venue, connectors};
-use crate::market::{Pair, RuleOrigin};
+use crate::market::{Pair, Product, RuleOrigin};
 use crate::order::{CancelReason, SelfTrade};
 use crate::sim::{ClientIdScope, FeeRounding, FeeSchedule, PostOnlyAnswer, Rate, VenueRules};
 
@@ -63,7 +63,11 @@ impl Venue for Hitbtc {
         (!base.is_empty()).then(|| Pair::new(base, wire::honest(quote)))
     }
 
-    fn symbol_of(&self, pair: &Pair) -> SmolStr {
+    fn product_of(&self, _: &str) -> Option<Product> {
+        Some(Product::Spot)
+    }
+
+    fn symbol_of(&self, pair: &Pair, _: &str) -> SmolStr {
         smol_str::format_smolstr!("{}{}", pair.base, pair.quote)
     }
 

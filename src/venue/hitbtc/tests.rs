@@ -153,7 +153,7 @@ fn symbols_and_pairs() {
     for symbol in ["USD", "BTCXYZ", "BTCUSDT_PERP", ""] {
         assert_eq!(Hitbtc.pair_of(symbol), None, "{symbol}");
     }
-    assert_eq!(Hitbtc.symbol_of(&Pair::new("BTC", "USDT")), "BTCUSDT");
+    assert_eq!(Hitbtc.symbol_of(&Pair::new("BTC", "USDT"), "spot"), "BTCUSDT");
 }
 
 #[test]
