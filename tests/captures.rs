@@ -137,3 +137,22 @@ fn single_frames_of_bitget() {
         .map(|line| (line, if (11..14).contains(&line) { rest } else { old }));
     check_frames("bitget", "bitget_msg_parser_samples", &want);
 }
+
+#[test]
+fn phemex_contracts_and_spot() {
+    check("phemex_ws_20210703_a");
+}
+
+#[test]
+fn single_frames_of_phemex() {
+    check_frames("phemex", "phemex_hedged_live_samples", &[]);
+    let unknown = |symbol: &str| {
+        format!(
+            "{symbol} its scales are not known: the exchange's list of products must stand beside the tape \
+             (<tape>.http.jsonl), or --instruments FILE say them (price_scale, qty_scale)"
+        )
+    };
+    let (link, book, spot, ol) =
+        (unknown("LINKUSD: [0]"), unknown("sBTCUSDT:"), unknown("sBTCUSDT: [0]"), unknown("sOLUSDT: [0]"));
+    check_frames("phemex", "phemex_tardis_samples", &[(3, &link), (6, &book), (7, &spot), (12, &ol)]);
+}

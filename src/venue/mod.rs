@@ -12,6 +12,7 @@ pub mod connectors;
 pub mod contracts;
 pub mod hitbtc;
 pub mod infer;
+pub mod phemex;
 mod reading;
 mod rules;
 #[cfg(test)]
@@ -197,13 +198,11 @@ pub struct Marks {
 }
 
 /// Every venue that can be read.
-pub const VENUES: &[&dyn Venue] = &[&bitmart::Bitmart, &bitget::Bitget, &hitbtc::Hitbtc];
+pub const VENUES: &[&dyn Venue] = &[&bitmart::Bitmart, &bitget::Bitget, &hitbtc::Hitbtc, &phemex::Phemex];
 
 /// Venues whose recordings are known but cannot be read yet.
-pub const PLANNED: &[(&str, Marks)] = &[
-    ("bitmex", Marks { hosts: &["bitmex.com"], frames: &["\"orderBookL2"], files: &["bitmex"] }),
-    ("phemex", Marks { hosts: &["phemex.com"], frames: &["\"orderbook_p\""], files: &["phemex"] }),
-];
+pub const PLANNED: &[(&str, Marks)] =
+    &[("bitmex", Marks { hosts: &["bitmex.com"], frames: &["\"orderBookL2"], files: &["bitmex"] })];
 
 /// A venue that cannot be served.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -290,12 +289,12 @@ mod tests {
         let planned = venue("bitmex").map(Venue::name).unwrap_err();
         assert_eq!(
             planned.to_string(),
-            "bitmex is planned: its frames cannot be read yet (ready: bitmart, bitget, hitbtc)"
+            "bitmex is planned: its frames cannot be read yet (ready: bitmart, bitget, hitbtc, phemex)"
         );
         let unknown = venue("mtgox").map(Venue::name).unwrap_err();
         assert_eq!(
             unknown.to_string(),
-            "unknown venue \"mtgox\" (known: bitmart, bitget, hitbtc, bitmex, phemex)"
+            "unknown venue \"mtgox\" (known: bitmart, bitget, hitbtc, phemex, bitmex)"
         );
     }
 }
