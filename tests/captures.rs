@@ -156,3 +156,20 @@ fn single_frames_of_phemex() {
         (unknown("LINKUSD: [0]"), unknown("sBTCUSDT:"), unknown("sBTCUSDT: [0]"), unknown("sOLUSDT: [0]"));
     check_frames("phemex", "phemex_tardis_samples", &[(3, &link), (6, &book), (7, &spot), (12, &ol)]);
 }
+
+#[test]
+fn bitmex_with_its_list_of_instruments() {
+    check("bitmex_ws_20210722");
+}
+
+#[test]
+fn bitmex_without_any_list() {
+    check("bitmex_ws_20210405_a");
+}
+
+#[test]
+fn single_frames_of_bitmex() {
+    check_frames("bitmex", "bitmex_tardis_samples", &[]);
+    let rest = "a list: a reply of the REST interface, no frame";
+    check_frames("bitmex", "bitmex_msg_parser_samples", &[(18, rest)]);
+}

@@ -337,6 +337,7 @@ fn native_of(venue: &dyn Venue) -> Option<NativeRefusal> {
         "bitmart" => Some(|reason, instrument| words(&crate::venue::bitmart::Bitmart, reason, instrument)),
         "bitget" => Some(|reason, instrument| words(&crate::venue::bitget::Bitget, reason, instrument)),
         "phemex" => Some(|reason, instrument| words(&crate::venue::phemex::Phemex, reason, instrument)),
+        "bitmex" => Some(|reason, instrument| words(&crate::venue::bitmex::Bitmex, reason, instrument)),
         "hitbtc" => Some(|reason, instrument| words(&crate::venue::hitbtc::Hitbtc, reason, instrument)),
         _ => None,
     }

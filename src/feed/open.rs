@@ -15,7 +15,7 @@ use smol_str::SmolStr;
 
 use crate::feed::borrow::Borrow;
 use crate::feed::clock::ExchangeClock;
-use crate::feed::csv::Symbols;
+use crate::feed::csv::{Symbols, UNKNOWN_QUOTE};
 use crate::feed::gauge::Gauge;
 use crate::feed::merge::{AnySource, Merge};
 use crate::feed::recording::{Opened, RecordingOptions};
@@ -217,9 +217,12 @@ fn family(connector: &Connector, instrument: &Instrument) -> &'static str {
     inferred.then(ruled).flatten().unwrap_or(instrument.product).family()
 }
 
-/// Whether a connector trades what an instrument is; it trades whatever the user described.
+/// Whether a connector trades what an instrument is; it trades whatever the user described, and nothing that is no
+/// pair (dated contracts: `inspect` shows them).
 fn trades(connector: &Connector, instrument: &Instrument) -> bool {
-    instrument.origin == RuleOrigin::File || connector.products.contains(&family(connector, instrument))
+    let known = instrument.pair.quote.as_str() != UNKNOWN_QUOTE;
+    let own = known && connector.products.contains(&family(connector, instrument));
+    instrument.origin == RuleOrigin::File || own
 }
 
 /// All that is needed to open the sources, as often as it takes.

@@ -215,7 +215,10 @@ pub struct Frames {
     instruments: Vec<Instrument>,
     markets: Vec<Pending>,
     encoder: Box<dyn Encoder + Send>,
+    /// The frames of the last message, how many of them were given, and when it comes.
     encoded: Vec<String>,
+    given: usize,
+    time: Timestamp,
     left: u64,
     end: Timestamp,
 }
@@ -249,21 +252,33 @@ impl Frames {
             markets: markets.collect(),
             encoder: config.venue.encoder(),
             encoded: Vec::new(),
+            given: 0,
+            time: config.start,
             left: config.events.unwrap_or(u64::MAX),
             end: config.duration.map_or(Timestamp::MAX, |length| config.start.plus(length)),
         }
     }
 
-    /// The next message: when it comes, and its frame. `None` at the end.
+    /// The next frame, and when it comes. `None` at the end.
     pub fn next_frame(&mut self) -> Option<(Timestamp, &str)> {
+        while self.given >= self.encoded.len() {
+            self.next_message()?;
+        }
+        self.left = self.left.checked_sub(1)?;
+        self.given += 1;
+        self.encoded.get(self.given - 1).map(|frame| (self.time, frame.as_str()))
+    }
+
+    /// Encodes the soonest message; a venue may need several frames for it, or none.
+    fn next_message(&mut self) -> Option<()> {
         let soonest = self.markets.iter_mut().min_by_key(|market| market.time())?;
         let group = soonest.log.get(soonest.next)?;
-        let time = group.receive_time;
-        if self.left == 0 || time >= self.end {
+        self.time = group.receive_time;
+        if self.time >= self.end {
             return None;
         }
-        self.left -= 1;
         self.encoded.clear();
+        self.given = 0;
         self.encoder.encode(self.instruments.get(group.instrument.index())?, &group, &mut self.encoded);
         soonest.next += 1;
         while soonest.next >= soonest.log.len() {
@@ -271,7 +286,7 @@ impl Frames {
             soonest.next = 0;
             soonest.model.step(&mut soonest.log);
         }
-        self.encoded.first().map(|frame| (time, frame.as_str()))
+        Some(())
     }
 }
 

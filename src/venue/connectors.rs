@@ -107,8 +107,8 @@ const fn testnet(connector: Connector) -> Connector {
 
 /// Every connector, in the order of `connectors`.
 pub const CONNECTORS: &[Connector] = &[
-    line("bitmex_paper_trade", "bitmex", SPOT, NO_MODES, (5, 5)),
-    line("bitmex_perpetual_paper_trade", "bitmex", PERPETUAL, ONE_WAY, (5, 5)),
+    ready(line("bitmex_paper_trade", "bitmex", SPOT, NO_MODES, (5, 5))),
+    ready(line("bitmex_perpetual_paper_trade", "bitmex", PERPETUAL, ONE_WAY, (5, 5))),
     ready(line("bitmart_paper_trade", "bitmart", SPOT, NO_MODES, (25, 25))),
     line("bitmart_perpetual_paper_trade", "bitmart", PERPETUAL, BOTH_MODES, (2, 6)),
     ready(line("phemex_perpetual_paper_trade", "phemex", PERPETUAL, BOTH_MODES, (1, 6))),

@@ -2,11 +2,12 @@
 //!
 //! A venue knows its symbols, its catalogue (rules and fees), its wire formats and what it does where venues differ.
 //! Never here: matching or accounting, and never one venue's folder used by another.
-//! Start at [`Venue`]; to add one, write its folder, add a line to [`VENUES`] and take its line out of [`PLANNED`].
+//! Start at [`Venue`]; to add one, write its folder and add a line to [`VENUES`].
 //! [`connectors`] is the table of names that users type.
 
 pub mod bitget;
 pub mod bitmart;
+pub mod bitmex;
 pub mod catalogue;
 pub mod connectors;
 pub mod contracts;
@@ -198,41 +199,25 @@ pub struct Marks {
 }
 
 /// Every venue that can be read.
-pub const VENUES: &[&dyn Venue] = &[&bitmart::Bitmart, &bitget::Bitget, &hitbtc::Hitbtc, &phemex::Phemex];
-
-/// Venues whose recordings are known but cannot be read yet.
-pub const PLANNED: &[(&str, Marks)] =
-    &[("bitmex", Marks { hosts: &["bitmex.com"], frames: &["\"orderBookL2"], files: &["bitmex"] })];
+pub const VENUES: &[&dyn Venue] =
+    &[&bitmart::Bitmart, &bitmex::Bitmex, &phemex::Phemex, &bitget::Bitget, &hitbtc::Hitbtc];
 
 /// A venue that cannot be served.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum VenueError {
-    /// It is known, its folder is not written yet.
-    #[error("{0} is planned: its frames cannot be read yet (ready: {ready})", ready = ready())]
-    Planned(&'static str),
     /// No such venue.
     #[error("unknown venue {0:?} (known: {known})", known = known())]
     Unknown(String),
 }
 
-fn ready() -> String {
-    VENUES.iter().map(|venue| venue.name()).collect::<Vec<_>>().join(", ")
-}
-
 fn known() -> String {
-    let planned = PLANNED.iter().map(|(name, _)| *name);
-    VENUES.iter().map(|venue| venue.name()).chain(planned).collect::<Vec<_>>().join(", ")
+    VENUES.iter().map(|venue| venue.name()).collect::<Vec<_>>().join(", ")
 }
 
 /// The venue of that name.
 pub fn venue(name: &str) -> Result<&'static dyn Venue, VenueError> {
-    if let Some(venue) = VENUES.iter().find(|venue| venue.name() == name) {
-        return Ok(*venue);
-    }
-    match PLANNED.iter().find(|(planned, _)| *planned == name) {
-        Some((planned, _)) => Err(VenueError::Planned(planned)),
-        None => Err(VenueError::Unknown(name.to_owned())),
-    }
+    let found = VENUES.iter().find(|venue| venue.name() == name);
+    found.copied().ok_or_else(|| VenueError::Unknown(name.to_owned()))
 }
 
 /// What a recording shows of its origin.
@@ -246,7 +231,7 @@ pub enum Trace<'a> {
     File(&'a str),
 }
 
-/// The name of the venue that left this trace, planned ones included.
+/// The name of the venue that left this trace.
 pub fn trace(trace: Trace<'_>) -> Option<&'static str> {
     let fits = |marks: &Marks| match trace {
         Trace::Url(url) => {
@@ -257,9 +242,7 @@ pub fn trace(trace: Trace<'_>) -> Option<&'static str> {
         Trace::Frame(frame) => marks.frames.iter().any(|mark| frame.contains(mark)),
         Trace::File(name) => marks.files.iter().any(|mark| name.starts_with(mark)),
     };
-    let ready = VENUES.iter().map(|venue| (venue.name(), venue.marks()));
-    let planned = PLANNED.iter().map(|(name, marks)| (*name, *marks));
-    ready.chain(planned).find(|(_, marks)| fits(marks)).map(|(name, _)| name)
+    VENUES.iter().find(|venue| fits(&venue.marks())).map(|venue| venue.name())
 }
 
 #[cfg(test)]
@@ -286,15 +269,10 @@ mod tests {
     #[test]
     fn what_cannot_be_served_says_so() {
         assert_eq!(venue("bitmart").map(Venue::name), Ok("bitmart"));
-        let planned = venue("bitmex").map(Venue::name).unwrap_err();
-        assert_eq!(
-            planned.to_string(),
-            "bitmex is planned: its frames cannot be read yet (ready: bitmart, bitget, hitbtc, phemex)"
-        );
         let unknown = venue("mtgox").map(Venue::name).unwrap_err();
         assert_eq!(
             unknown.to_string(),
-            "unknown venue \"mtgox\" (known: bitmart, bitget, hitbtc, phemex, bitmex)"
+            "unknown venue \"mtgox\" (known: bitmart, bitmex, phemex, bitget, hitbtc)"
         );
     }
 }

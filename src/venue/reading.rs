@@ -12,7 +12,7 @@ use super::text::{near, not_negative, positive};
 use super::{DecodeError, Decoder, Frame, Known};
 use crate::market::{
     EventLog, FeedDepth, FeedStats, GroupKind, Instrument, InstrumentId, MarketEvent, Pair, Price, Product,
-    Qty, Side, Timestamp,
+    Qty, RuleOrigin, Side, Timestamp,
 };
 
 /// [`Slot::levels`] of a channel that shows every level.
@@ -222,6 +222,15 @@ impl<C: Default, B: Copy> Sheet<C, B> {
             self.log.push(MarketEvent::Level { side, price, qty });
         }
         Ok((price, qty))
+    }
+
+    /// Takes over a description that a frame brought; what the user described stays, and so does what was met.
+    pub(crate) fn know(&mut self, instrument: Instrument) {
+        let place = self.others.iter().position(|other| other.origin != RuleOrigin::File);
+        let place = place.unwrap_or(self.others.len());
+        if self.others[..place].iter().all(|other| other.symbol != instrument.symbol) {
+            self.others.insert(place, instrument);
+        }
     }
 
     pub(crate) fn slot(&self, channel: usize) -> &Slot<C> {

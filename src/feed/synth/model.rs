@@ -6,9 +6,9 @@
 use std::collections::BTreeMap;
 
 use super::dice::Dice;
-use super::{Crash, Walk};
+use super::{Crash, Walk, usual_price};
 use crate::market::{
-    EventLog, GroupKind, Instrument, InstrumentId, MarketEvent, Price, Qty, Side, Timestamp,
+    EventLog, GroupKind, Instrument, InstrumentId, MarketEvent, Price, Product, Qty, Side, Timestamp,
 };
 
 /// Levels a side, as many as the feed shows.
@@ -91,7 +91,7 @@ impl Model {
             fair: anchor,
             flutter: 0.0,
             volatility: (anchor * 1.5e-7).max(0.4),
-            level: (LEVEL_VALUE / (price * lot)).max(4.0),
+            level: (LEVEL_VALUE / lot_value(instrument, price, lot)).max(4.0),
             excitement: 0.0,
             now: 0,
             received: 0,
@@ -365,6 +365,20 @@ impl Model {
         self.now = self.now.max(self.received);
         let received = Timestamp::from_nanos(received * 1_000);
         out.close(self.id, kind, Timestamp::from_millis(self.exchange), received);
+    }
+}
+
+/// What a lot is worth, in a dollar's worth of quote.
+fn lot_value(instrument: &Instrument, price: f64, lot: f64) -> f64 {
+    let of = |multiplier: rust_decimal::Decimal| {
+        multiplier.mantissa() as f64 / power_of_ten(u8::try_from(multiplier.scale()).unwrap_or(0))
+    };
+    match instrument.product {
+        Product::Spot => price * lot,
+        Product::Linear { multiplier } => price * lot * of(multiplier),
+        Product::Inverse { multiplier } => lot * of(multiplier),
+        // In the settlement asset for each point; that is bitcoin.
+        Product::Quanto { multiplier } => price * lot * of(multiplier) * usual_price("XBT"),
     }
 }
 

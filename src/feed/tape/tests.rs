@@ -269,16 +269,6 @@ fn what_is_no_tape_of_ours_says_so() {
         (Vec::new(), "a.jsonl", "a.jsonl: is empty"),
         (b"garbage\n".to_vec(), "a.jsonl", "a.jsonl: is not a tape: no line is a header or a frame"),
         (
-            frame(r#"{"table":"orderBookL2"}"#),
-            "a.jsonl",
-            "a.jsonl: bitmex is planned: its frames cannot be read yet (ready: bitmart, bitget, hitbtc, phemex)",
-        ),
-        (
-            frame("{}"),
-            "bitmex_x.jsonl",
-            "bitmex_x.jsonl: bitmex is planned: its frames cannot be read yet (ready: bitmart, bitget, hitbtc, phemex)",
-        ),
-        (
             frame("{}"),
             "a.jsonl",
             "a.jsonl: neither a header nor a frame nor the file's name says which venue this is",
@@ -286,7 +276,7 @@ fn what_is_no_tape_of_ours_says_so() {
         (
             b"{\"venue\":\"mtgox\",\"version\":1}\n".to_vec(),
             "a.jsonl",
-            "a.jsonl: unknown venue \"mtgox\" (known: bitmart, bitget, hitbtc, phemex, bitmex)",
+            "a.jsonl: unknown venue \"mtgox\" (known: bitmart, bitmex, phemex, bitget, hitbtc)",
         ),
         (
             b"{\"venue\":\"bitmart\",\"version\":2}\n".to_vec(),
