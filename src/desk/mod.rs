@@ -223,7 +223,11 @@ impl Desk {
             venue: venue.rules(),
             ..SimConfig::realistic(markets, self.sim.seed)
         };
-        let config = SimConfig { pairing: self.sim.pairing.unwrap_or(config.pairing), ..config };
+        let config = SimConfig {
+            pairing: self.sim.pairing.unwrap_or(config.pairing),
+            late_prints: self.sim.pairing.unwrap_or(market.late_prints),
+            ..config
+        };
         Ok((config, profile.market_delay()))
     }
 

@@ -121,7 +121,7 @@ pub fn convert(
     };
     let relabel = match options.connector {
         Some(connector) => {
-            let family = connector.products.first().copied().unwrap_or_default();
+            let family = connector.family();
             Some((connector.venue().map_err(|error| refused(&error))?, family))
         }
         None => None,
@@ -176,7 +176,7 @@ fn open(inputs: &[PathBuf], options: &ConvertOptions) -> Result<(Merge, String, 
     let symbols = Symbols::of_catalogues();
     if let (Some(connector), [pair]) = (options.connector, &options.pairs[..]) {
         let venue = connector.venue().map_err(|error| refused(&error))?;
-        symbols.call_unnamed(connector.exchange, &venue.symbol_of(pair));
+        symbols.call_unnamed(connector.exchange, &venue.symbol_of(pair, connector.family()));
     }
     let opened = inputs.iter().map(|file| Opened::open(file, &symbols, &options.reading));
     let opened = opened.collect::<Result<Vec<_>, _>>()?;

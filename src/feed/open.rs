@@ -105,6 +105,8 @@ pub struct Market {
     pub fees: Vec<Option<(Rate, Rate)>>,
     /// Whether orders are taken.
     pub tradable: Vec<bool>,
+    /// How late a print may come after the shrink of its level, at the venue that is worst in this.
+    pub late_prints: Duration,
     /// What the user should know: a borrowed market, inferred rules, a clock that was behind.
     pub notes: Vec<String>,
     /// The market in words.
@@ -163,7 +165,7 @@ pub fn open(args: &SourceArgs, connector: &'static Connector) -> Result<Market, 
     args.check(connector)?;
     let warnings = Warnings::default();
     let plan = Plan::read(args, connector, warnings.clone())?;
-    let (first, notes) = plan.build()?;
+    let Built { source: first, mut notes, late_prints } = plan.build()?;
     let known = |instrument: &Instrument| {
         plan.described.iter().find(|entry| entry.instrument.pair == instrument.pair)
     };
@@ -174,14 +176,13 @@ pub fn open(args: &SourceArgs, connector: &'static Connector) -> Result<Market, 
         .iter()
         .map(|instrument| spot(instrument) && known(instrument).is_none_or(|entry| entry.tradable));
     let tradable = tradable.collect();
-    let mut notes = notes;
     if !instruments.iter().all(spot) {
         notes.push(NO_MARGIN.to_owned());
     }
     let (words, chosen, made) = (plan.words(), plan.pairs.clone(), plan.made());
     let gauge = plan.reading.gauge.clone();
     let source: AnySource = if args.again { Box::new(Looped::new(plan, first)) } else { first };
-    Ok(Market { source, fees, tradable, notes, words, chosen, warnings, gauge, made })
+    Ok(Market { source, fees, tradable, late_prints, notes, words, chosen, warnings, gauge, made })
 }
 
 impl SourceArgs {
@@ -223,6 +224,13 @@ fn trades(connector: &Connector, instrument: &Instrument) -> bool {
     let known = instrument.pair.quote.as_str() != UNKNOWN_QUOTE;
     let own = known && connector.products.contains(&family(connector, instrument));
     instrument.origin == RuleOrigin::File || own
+}
+
+/// All sources as one.
+struct Built {
+    source: AnySource,
+    notes: Vec<String>,
+    late_prints: Duration,
 }
 
 /// All that is needed to open the sources, as often as it takes.
@@ -296,8 +304,8 @@ impl Plan {
     }
 
     /// Opens all sources as one, and says what the user should know.
-    fn build(&self) -> Result<(AnySource, Vec<String>), OpenError> {
-        let mut notes = Vec::new();
+    fn build(&self) -> Result<Built, OpenError> {
+        let (mut notes, mut late_prints) = (Vec::new(), Duration::ZERO);
         let symbols = Symbols::of_catalogues();
         self.named.iter().for_each(|(symbol, pair)| symbols.name(symbol, pair.clone()));
         symbols.want(&self.pairs);
@@ -320,6 +328,7 @@ impl Plan {
             if self.several && venue != self.connector.exchange && !self.bound.contains(file) {
                 continue;
             }
+            late_prints = late_prints.max(crate::venue::late_prints(&venue));
             let source = self.clocked(Box::new(opened.start(&self.reading)?), file, &mut notes);
             if venue == self.connector.exchange {
                 own.push(source);
@@ -330,6 +339,7 @@ impl Plan {
         }
         for market in self.synthetic()? {
             own.push(Box::new(market.market()));
+            late_prints = late_prints.max(crate::venue::late_prints(self.connector.exchange));
         }
         if !foreign.is_empty() {
             lenders.dedup();
@@ -346,7 +356,7 @@ impl Plan {
         notes.extend(inferred.map(|instrument| {
             format!("{}: no rules are known; tick and lot are inferred from the data (--instruments FILE describes it)", instrument.pair)
         }));
-        Ok((Box::new(all), notes))
+        Ok(Built { source: Box::new(all), notes, late_prints })
     }
 
     /// The symbol of a pair: as it is described, else as the exchange spells it.
@@ -354,7 +364,10 @@ impl Plan {
         let described = self.reading.instruments.iter().find(|own| own.pair == *pair);
         match described {
             Some(own) => Ok(own.symbol.clone()),
-            None => Ok(self.connector.venue().map_err(SynthError::from)?.symbol_of(pair)),
+            None => {
+                let venue = self.connector.venue().map_err(SynthError::from)?;
+                Ok(venue.symbol_of(pair, self.connector.family()))
+            }
         }
     }
 

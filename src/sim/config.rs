@@ -25,8 +25,10 @@ pub struct SimConfig {
     pub public_market: PublicMarket,
     /// What becomes of a book that is crossed after a message.
     pub crossed: CrossedBook,
-    /// For how long a print and the shrink of its level look for each other.
+    /// For how long a print waits for the shrink of its level (rule 5).
     pub pairing: Duration,
+    /// For how long a cancellation is remembered for a print that comes after it (rule 6).
+    pub late_prints: Duration,
     /// The spread to assume where candles show none, as a fraction of the price: a taker pays half of it.
     #[serde(default = "ten_basis_points")]
     pub assume_spread: Rate,
@@ -49,6 +51,7 @@ impl SimConfig {
             public_market: PublicMarket::Simulated,
             crossed: CrossedBook::Repair,
             pairing: Duration::from_secs(1),
+            late_prints: Duration::from_secs(1),
             assume_spread: ten_basis_points(),
             venue: VenueRules::default(),
         }

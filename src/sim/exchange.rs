@@ -629,5 +629,6 @@ fn build_market(
     };
     let id = InstrumentId(u32::try_from(at).unwrap_or(u32::MAX));
     let (depth, tradable) = (market.depth, market.tradable);
-    Ok(Market::new(id, instrument.clone(), units, fees, depth, tradable, config.pairing, config.refill))
+    let pairing = (config.pairing, config.late_prints);
+    Ok(Market::new(id, instrument.clone(), units, fees, depth, tradable, pairing, config.refill))
 }

@@ -175,6 +175,11 @@ impl Connector {
         venue(self.exchange)
     }
 
+    /// What its first product is; what a symbol is spelled for where nothing says more.
+    pub fn family(&self) -> &'static str {
+        self.products.first().copied().unwrap_or_default()
+    }
+
     /// The name without `_paper_trade`, as `--live-from` takes it: `bitget_perpetual`.
     pub fn market_name(&self) -> Option<&'static str> {
         self.name.strip_suffix("_paper_trade")

@@ -20,6 +20,8 @@ mod rules;
 mod testing;
 mod text;
 
+use std::time::Duration;
+
 use smol_str::SmolStr;
 
 use crate::market::{
@@ -120,6 +122,12 @@ pub trait Venue: Sync {
     /// What it does where venues differ, as far as only its interfaces must know.
     fn quirks(&self) -> Quirks;
 
+    /// How late one of its prints may come after the shrink of its level (rule 6 of `docs/fills.md`). Long enough, and
+    /// no longer: a print takes a cancellation of that time for its own shrink.
+    fn late_prints(&self) -> Duration {
+        LATE_PRINTS
+    }
+
     /// A decoder of its public frames.
     fn decoder(&self, known: Known) -> Box<dyn Decoder + Send>;
 
@@ -212,6 +220,14 @@ pub enum VenueError {
 
 fn known() -> String {
     VENUES.iter().map(|venue| venue.name()).collect::<Vec<_>>().join(", ")
+}
+
+/// How late a print may come where nothing better is known.
+const LATE_PRINTS: Duration = Duration::from_secs(1);
+
+/// How late a print may come after the shrink of its level, on an exchange that may be none of ours.
+pub fn late_prints(exchange: &str) -> Duration {
+    venue(exchange).map_or(LATE_PRINTS, Venue::late_prints)
 }
 
 /// The venue of that name.

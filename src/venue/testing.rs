@@ -35,6 +35,7 @@ fn show_group(instrument: &Instrument, group: &Group<'_>) -> String {
             MarketEvent::Level { side, price, qty } => {
                 format!("{side} {} @ {}", instrument.show_qty(qty), instrument.show_price(price))
             }
+            MarketEvent::Candle(volume) => format!("candle {}", instrument.show_qty(volume)),
             MarketEvent::Trade(print) => {
                 let side = print.aggressor.map_or("?", Side::name);
                 let (qty, price) = (instrument.show_qty(print.qty), instrument.show_price(print.price));

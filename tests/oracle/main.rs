@@ -136,8 +136,8 @@ fn summary(config: &SimConfig) -> String {
     let (queue, refill, latency) = (config.queue, config.refill, &config.latency);
     let _ = writeln!(
         text,
-        "{queue:?}, refill {refill:?}, latency {latency:?}, {:?}, pairing {:?}",
-        config.crossed, config.pairing
+        "{queue:?}, refill {refill:?}, latency {latency:?}, {:?}, pairing {:?}, late prints {:?}",
+        config.crossed, config.pairing, config.late_prints
     );
     let _ = writeln!(text, "{:?}", config.venue);
     text

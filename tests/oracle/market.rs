@@ -12,6 +12,7 @@ impl NaiveExchange {
             lot: i128::from(instrument.rule.lot.units()),
             whole: ten_to(instrument.qty_scale),
             pairing_ns: self.config.pairing.as_nanos() as i64,
+            late_ns: self.config.late_prints.as_nanos() as i64,
         }
     }
 

@@ -33,8 +33,10 @@ pub struct Laws {
     pub lot: i128,
     /// Quantity units of one whole.
     pub whole: i128,
-    /// For how long prints and shrinks look for each other.
+    /// For how long a print waits for its shrink.
     pub pairing_ns: i64,
+    /// For how long a cancellation waits for a print.
+    pub late_ns: i64,
 }
 
 impl Laws {
@@ -171,9 +173,8 @@ impl Queue {
 
     /// Forgets what is older than the span.
     pub fn prune(&mut self, now: Timestamp, laws: Laws) {
-        let old = |at: Timestamp| now.nanos_since(at) > laws.pairing_ns;
-        self.prints.retain(|print| !old(print.at) && print.left > 0);
-        self.log.retain(|entry| !old(entry.at));
+        self.prints.retain(|print| now.nanos_since(print.at) <= laws.pairing_ns && print.left > 0);
+        self.log.retain(|entry| now.nanos_since(entry.at) <= laws.late_ns);
     }
 
     /// Rule 2: the place of an order that joins now with `free` market volume there (`None`: unknown).

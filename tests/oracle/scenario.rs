@@ -182,6 +182,7 @@ impl Dice {
             crossed: self.pick(&[CrossedBook::Repair, CrossedBook::Repair, CrossedBook::Distrust]),
             assume_spread: Rate(1_000_000),
             pairing: self.pick(&[ms(1_000), ms(1_000), ms(0), ms(100)]),
+            late_prints: self.pick(&[ms(1_000), ms(1_000), ms(0), ms(100)]),
             venue: VenueRules {
                 post_only: self.pick(&[PostOnlyAnswer::Cancel, PostOnlyAnswer::Reject]),
                 self_trade: self.pick(&SELF_TRADES),

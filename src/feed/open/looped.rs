@@ -1,6 +1,6 @@
 //! `--loop`: sources that begin again when they end.
 
-use super::Plan;
+use super::{Built, Plan};
 use crate::feed::merge::AnySource;
 use crate::market::{
     EMPTY, FeedDepth, FeedStats, Group, Instrument, InstrumentId, Source, SourceError, Timestamp,
@@ -40,7 +40,7 @@ impl Looped {
             super::OpenError::Source(error) => error,
             other => SourceError::File { file: "--loop".into(), fault: other.to_string() },
         };
-        let (source, _) = self.plan.build().map_err(failed)?;
+        let Built { source, .. } = self.plan.build().map_err(failed)?;
         self.counted += self.source.stats();
         self.source = source;
         // `last` is a time of this round, `first` a time of the files.

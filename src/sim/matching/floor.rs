@@ -272,7 +272,7 @@ impl Floor<'_> {
 
     /// Writes to a queue's log what is about to move it.
     pub(super) fn note(&mut self, side: Side, queue: u32, what: Moved) {
-        let span = i64::try_from(self.config.pairing.as_nanos()).unwrap_or(i64::MAX);
+        let span = i64::try_from(self.config.late_prints.as_nanos()).unwrap_or(i64::MAX);
         self.market.resting[side.index()].note(self.orders, queue, self.now, span, what);
     }
 

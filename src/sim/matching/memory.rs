@@ -4,6 +4,8 @@
 //! Every row of the tape passes here, so the cancellations stand in a ring that is written without a branch and read
 //! only when a print comes.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use crate::market::{Price, Qty, Timestamp};
@@ -22,8 +24,10 @@ pub(crate) type CancellationId = u64;
 /// One side's last second.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Memory {
-    /// For how long prints and shrinks look for each other, ns.
+    /// For how long a print waits for its shrink, ns.
     span: i64,
+    /// For how long a cancellation waits for a print, ns.
+    late: i64,
     prints: Vec<OpenPrint>,
     /// Cancellations, as far as no print has claimed them: a power of two of each, the one numbered `n` at `n % len`.
     /// By column, so that a print finds its price in a few wide compares.
@@ -40,10 +44,11 @@ pub(crate) struct Memory {
 const ROOM: usize = 128;
 
 impl Memory {
-    pub(crate) fn new(span: std::time::Duration) -> Self {
-        let span = i64::try_from(span.as_nanos()).unwrap_or(i64::MAX);
+    pub(crate) fn new(span: Duration, late: Duration) -> Self {
+        let nanos = |span: Duration| i64::try_from(span.as_nanos()).unwrap_or(i64::MAX);
         Self {
-            span,
+            span: nanos(span),
+            late: nanos(late),
             prints: Vec::new(),
             prices: vec![Price::default(); ROOM],
             left: vec![(Qty::ZERO, Timestamp::default()); ROOM],
@@ -89,7 +94,7 @@ impl Memory {
     }
 
     fn is_old(&self, time: Timestamp, now: Timestamp) -> bool {
-        now.nanos_since(time) > self.span
+        now.nanos_since(time) > self.late
     }
 
     fn forget_old(&mut self, now: Timestamp) {
@@ -199,9 +204,9 @@ impl Memory {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
 
     fn at(millis: i64) -> Timestamp {
         Timestamp::from_millis(millis)
@@ -219,7 +224,7 @@ mod tests {
 
     #[test]
     fn a_print_explains_the_shrinks_after_it_for_a_second() {
-        let mut memory = Memory::new(Duration::from_secs(1));
+        let mut memory = Memory::new(SECOND, SECOND);
         assert_eq!(claims(&mut memory, 0, 100, 5), []);
         assert_eq!(memory.shrank(at(10), Price::from_units(101), q(3)).0, q(0));
         assert_eq!(memory.shrank(at(20), Price::from_units(100), q(3)).0, q(3));
@@ -230,7 +235,7 @@ mod tests {
 
     #[test]
     fn a_late_print_claims_cancellations_oldest_first() {
-        let mut memory = Memory::new(Duration::from_secs(1));
+        let mut memory = Memory::new(SECOND, SECOND);
         memory.reserve(at(0), 4);
         memory.changed(at(0), Price::from_units(100), q(10), q(6));
         memory.changed(at(1), Price::from_units(100), q(6), q(9));
@@ -244,7 +249,7 @@ mod tests {
 
     #[test]
     fn the_ring_grows_only_for_what_is_young() {
-        let mut memory = Memory::new(Duration::from_secs(1));
+        let mut memory = Memory::new(SECOND, SECOND);
         for row in 0..10_000 {
             memory.reserve(at(row * 100), 1);
             memory.changed(at(row * 100), Price::from_units(row), q(2), q(1));

@@ -153,7 +153,7 @@ impl Market {
         fees: FeeModel,
         depth: FeedDepth,
         tradable: bool,
-        pairing: Duration,
+        pairing: (Duration, Duration),
         refill: Refill,
     ) -> Self {
         let tick = instrument.rule.tick;
@@ -171,7 +171,7 @@ impl Market {
             trading: true,
             resting,
             taken: [Taken::new(refill), Taken::new(refill)],
-            memory: [Memory::new(pairing), Memory::new(pairing)],
+            memory: [(); 2].map(|()| Memory::new(pairing.0, pairing.1)),
             stale: [BTreeMap::new(), BTreeMap::new()],
             waiting: BTreeSet::new(),
             door: VecDeque::new(),
