@@ -168,6 +168,11 @@ fn bitmex_without_any_list() {
 }
 
 #[test]
+fn single_frames_of_bitmarts_futures() {
+    check_frames("bitmart", "bitmart_futures_live_samples", &[]);
+}
+
+#[test]
 fn single_frames_of_bitmex() {
     check_frames("bitmex", "bitmex_tardis_samples", &[]);
     let rest = "a list: a reply of the REST interface, no frame";

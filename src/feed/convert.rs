@@ -219,8 +219,12 @@ fn respell(
     instrument: &Instrument,
     to: Option<(&'static dyn Venue, &str)>,
 ) -> Result<Instrument, ConvertError> {
-    let other = |venue: &dyn Venue| venue.pair_of(&instrument.symbol).as_ref() != Some(&instrument.pair);
-    let Some((venue, family)) = to.filter(|(venue, _)| other(*venue)) else {
+    let own = |venue: &dyn Venue, family: &str| {
+        let product = venue.product_of(&instrument.symbol);
+        venue.pair_of(&instrument.symbol).as_ref() == Some(&instrument.pair)
+            && product.is_some_and(|product| product.family() == family)
+    };
+    let Some((venue, family)) = to.filter(|(venue, family)| !own(*venue, family)) else {
         return Ok(instrument.clone());
     };
     if instrument.pair.quote.as_str() == UNKNOWN_QUOTE {

@@ -110,7 +110,7 @@ pub const CONNECTORS: &[Connector] = &[
     ready(line("bitmex_paper_trade", "bitmex", SPOT, NO_MODES, (5, 5))),
     ready(line("bitmex_perpetual_paper_trade", "bitmex", PERPETUAL, ONE_WAY, (5, 5))),
     ready(line("bitmart_paper_trade", "bitmart", SPOT, NO_MODES, (25, 25))),
-    line("bitmart_perpetual_paper_trade", "bitmart", PERPETUAL, BOTH_MODES, (2, 6)),
+    ready(line("bitmart_perpetual_paper_trade", "bitmart", PERPETUAL, BOTH_MODES, (2, 6))),
     ready(line("phemex_perpetual_paper_trade", "phemex", PERPETUAL, BOTH_MODES, (1, 6))),
     ready(line("bitget_perpetual_paper_trade", "bitget", PERPETUAL, BOTH_MODES, (2, 6))),
     ready(line("hitbtc_paper_trade", "hitbtc", SPOT, NO_MODES, (10, 25))),

@@ -242,6 +242,11 @@ impl<C: Default, B: Copy> Sheet<C, B> {
         self.log.push(event);
     }
 
+    /// Forgets what was added to the element that is being read.
+    pub(crate) fn discard(&mut self) {
+        self.log.discard();
+    }
+
     /// Ends the element that is being read.
     pub(crate) fn close(&mut self, channel: usize, time: Timestamp, what: What<B>) {
         let id = InstrumentId(u32::try_from(channel).unwrap_or(u32::MAX));

@@ -12,8 +12,8 @@ use super::Bitmart;
 use super::scan::{self, Scales};
 use super::wire::{self, BookTicker, Depth, Envelope, Row, Trade};
 use crate::market::{
-    EventLog, FeedDepth, FeedStats, GroupKind, Instrument, InstrumentId, MarketEvent, Price, Qty, Side,
-    Timestamp,
+    EventLog, FeedDepth, FeedStats, GroupKind, Instrument, InstrumentId, MarketEvent, Price, Product, Qty,
+    Side, Timestamp,
 };
 use crate::venue::infer::Inference;
 use crate::venue::text::{element_error, json_error, near, not_negative, positive, time_of};
@@ -138,16 +138,18 @@ impl BitmartDecoder {
         if let Some(found) = self.find(symbol.as_bytes()) {
             return Ok(found);
         }
-        let instrument = match self.others.iter().find(|other| other.symbol == symbol) {
-            Some(known) => known.clone(),
-            None => {
-                let pair = Bitmart.pair_of(symbol);
-                let pair = pair.ok_or_else(|| format!("symbol {symbol:?} is not of the form BASE_QUOTE"))?;
-                let mut seen = Inference::default();
-                rows.for_each(|(price, qty)| seen.note(price.as_bytes(), qty.as_bytes()));
-                seen.finish(symbol, pair).map_err(|error| error.to_string())?
-            }
-        };
+        let instrument =
+            match self.others.iter().find(|other| other.symbol == symbol && other.product == Product::Spot) {
+                Some(known) => known.clone(),
+                None => {
+                    let pair = Bitmart.pair_of(symbol).filter(|_| symbol.contains('_'));
+                    let pair =
+                        pair.ok_or_else(|| format!("symbol {symbol:?} is not of the form BASE_QUOTE"))?;
+                    let mut seen = Inference::default();
+                    rows.for_each(|(price, qty)| seen.note(price.as_bytes(), qty.as_bytes()));
+                    seen.finish(symbol, pair).map_err(|error| error.to_string())?
+                }
+            };
         self.add(instrument);
         Ok(self.channels.len() - 1)
     }

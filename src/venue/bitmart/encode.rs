@@ -3,8 +3,9 @@
 use rustc_hash::FxHashMap;
 use smol_str::SmolStr;
 
+use super::futures::FuturesEncoder;
 use super::wire;
-use crate::market::{Group, GroupKind, Instrument, MarketEvent};
+use crate::market::{Group, GroupKind, Instrument, MarketEvent, Product};
 use crate::venue::Encoder;
 
 /// Encodes groups as `spot/depth/increase100` and `spot/trade`.
@@ -31,6 +32,22 @@ impl Encoder for BitmartEncoder {
             *version += if distrust { 2 } else { 1 };
             let version = *version;
             out.push(written(|frame| wire::write_depth(frame, instrument, group, version)));
+        }
+    }
+}
+
+/// Encodes each instrument as its market does.
+#[derive(Debug, Default)]
+pub(super) struct BothEncoder {
+    spot: BitmartEncoder,
+    futures: FuturesEncoder,
+}
+
+impl Encoder for BothEncoder {
+    fn encode(&mut self, instrument: &Instrument, group: &Group<'_>, out: &mut Vec<String>) {
+        match instrument.product {
+            Product::Spot => self.spot.encode(instrument, group, out),
+            _ => self.futures.encode(instrument, group, out),
         }
     }
 }

@@ -1,12 +1,14 @@
-//! BitMart spot: symbols, catalogue, fees, errors, and its public WebSocket frames both ways.
+//! BitMart, spot and futures: symbols, catalogue, fees, errors, and its public WebSocket frames both ways.
 //!
-//! Never here: its futures (their own folder), its private interface.
+//! Never here: margin and positions, its private interface.
 //! Start at [`Bitmart`]; `wire` has the frames as types, `scan` reads the two hot ones in place, `decode` has the
 //! rules of versions and channels.
 
 mod decode;
+mod either;
 mod encode;
 pub mod errors;
+mod futures;
 mod scan;
 #[cfg(test)]
 mod tests;
@@ -15,6 +17,8 @@ pub mod wire;
 pub use decode::BitmartDecoder;
 pub use encode::BitmartEncoder;
 
+use either::EitherDecoder;
+use encode::BothEncoder;
 use std::path::Path;
 
 use smol_str::SmolStr;
@@ -25,7 +29,7 @@ use crate::market::{Pair, Product, RuleOrigin};
 use crate::order::{CancelReason, SelfTrade};
 use crate::sim::{ClientIdScope, FeeSchedule, PostOnlyAnswer, Rate, VenueRules};
 
-/// The exchange BitMart, spot.
+/// The exchange BitMart.
 #[derive(Clone, Copy, Debug)]
 pub struct Bitmart;
 
@@ -37,27 +41,32 @@ impl Venue for Bitmart {
     fn marks(&self) -> Marks {
         Marks {
             hosts: &["bitmart.com"],
-            frames: &["\"table\":\"spot/", "\"topic\":\"spot/"],
+            frames: &["\"table\":\"spot/", "\"topic\":\"spot/", "\"group\":\"futures/"],
             files: &["bitmart"],
         }
     }
 
-    /// `BTC_USDT` is BTC-USDT.
+    /// `BTC_USDT` is BTC-USDT on spot, `BTCUSDT` the same as a contract.
     fn pair_of(&self, symbol: &str) -> Option<Pair> {
         let plain =
             |ticker: &str| !ticker.is_empty() && ticker.bytes().all(|byte| byte.is_ascii_alphanumeric());
         match symbol.split_once('_') {
             Some((base, quote)) if plain(base) && plain(quote) => Some(Pair::new(base, quote)),
-            _ => None,
+            Some(_) => None,
+            None => futures::pair_of(symbol),
         }
     }
 
-    fn product_of(&self, _: &str) -> Option<Product> {
-        Some(Product::Spot)
+    fn product_of(&self, symbol: &str) -> Option<Product> {
+        match symbol.contains('_') {
+            true => Some(Product::Spot),
+            false => futures::rule(symbol).ok().map(|(_, product)| product),
+        }
     }
 
-    fn symbol_of(&self, pair: &Pair, _: &str) -> SmolStr {
-        smol_str::format_smolstr!("{}_{}", pair.base, pair.quote)
+    fn symbol_of(&self, pair: &Pair, family: &str) -> SmolStr {
+        let bar = if family == "perpetual" { "" } else { "_" };
+        smol_str::format_smolstr!("{}{bar}{}", pair.base, pair.quote)
     }
 
     fn catalogue(&self) -> Result<Catalogue, CatalogueError> {
@@ -67,7 +76,13 @@ impl Venue for Bitmart {
     }
 
     fn reply_instruments(&self, url: &str, body: &str) -> Vec<Entry> {
-        if url.contains("/spot/v1/symbols/details") { wire::details(body) } else { Vec::new() }
+        if url.contains("/spot/v1/symbols/details") {
+            wire::details(body)
+        } else if url.contains("/contract/public/details") {
+            futures::details(body)
+        } else {
+            Vec::new()
+        }
     }
 
     /// Class B of the `user_fee` sample. The fee's coin is the quote on both sides: a buy pays it on top (samples of
@@ -106,11 +121,11 @@ impl Venue for Bitmart {
     }
 
     fn decoder(&self, known: Known) -> Box<dyn Decoder + Send> {
-        Box::new(BitmartDecoder::new(known))
+        Box::new(EitherDecoder::new(known))
     }
 
     fn encoder(&self) -> Box<dyn Encoder + Send> {
-        Box::new(BitmartEncoder::default())
+        Box::new(BothEncoder::default())
     }
 
     fn refusal(&self, refused: &Refused<'_>) -> NativeError {

@@ -339,7 +339,7 @@ fn symbols_and_pairs() {
     let btc = Pair::new("BTC", "USDT");
     assert_eq!(Bitmart.pair_of("BTC_USDT"), Some(btc.clone()));
     assert_eq!(Bitmart.symbol_of(&btc, "spot"), "BTC_USDT");
-    for symbol in ["BTCUSDT", "_USDT", "BTC_", "A_B_C", "A B_C", ""] {
+    for symbol in ["BTCXYZ", "_USDT", "BTC_", "A_B_C", "A B_C", ""] {
         assert_eq!(Bitmart.pair_of(symbol), None, "{symbol}");
     }
 }
@@ -347,12 +347,18 @@ fn symbols_and_pairs() {
 #[test]
 fn the_catalogue_reads_and_keeps_the_steps_together() {
     let catalogue = Bitmart.catalogue().unwrap();
-    let pairs: Vec<_> = catalogue.entries.iter().map(|entry| entry.instrument.pair.to_string()).collect();
-    assert_eq!(pairs, ["BTC-USDT", "ETH-USDT", "SOL-USDT", "XRP-USDT", "DOGE-USDT", "LTC-USDT"]);
+    for family in ["spot", "perpetual"] {
+        let own = catalogue.entries.iter().filter(|entry| entry.instrument.product.family() == family);
+        let pairs: Vec<_> = own.map(|entry| entry.instrument.pair.to_string()).collect();
+        assert_eq!(pairs, ["BTC-USDT", "ETH-USDT", "SOL-USDT", "XRP-USDT", "DOGE-USDT", "LTC-USDT"]);
+    }
     for entry in &catalogue.entries {
         // Clients disagree whether base_min_size or quote_increment is the step; equal values suit them all.
         assert_eq!(entry.instrument.rule.min_qty, entry.instrument.rule.lot);
-        assert_eq!(Bitmart.symbol_of(&entry.instrument.pair, "spot"), entry.instrument.symbol);
+        assert_eq!(
+            Bitmart.symbol_of(&entry.instrument.pair, entry.instrument.product.family()),
+            entry.instrument.symbol
+        );
     }
     let btc = &catalogue.entries[0];
     assert!(btc.assumed.is_empty());

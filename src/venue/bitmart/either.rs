@@ -1,0 +1,69 @@
+//! A connection is of spot or of futures; the first frame that only one of them sends says which.
+
+use super::BitmartDecoder;
+use super::futures::FuturesProtocol;
+use crate::market::{EventLog, FeedDepth, FeedStats, Instrument, InstrumentId, Product, Timestamp};
+use crate::venue::reading::Reading;
+use crate::venue::{DecodeError, Decoder, Frame, Known};
+
+/// Texts that frames of futures have, and those of spot do not.
+const FUTURES: [&str; 2] = ["\"group\":\"", "\"success\":"];
+
+/// Decodes a connection of either market.
+pub(super) struct EitherDecoder {
+    spot: BitmartDecoder,
+    futures: Option<Reading<FuturesProtocol>>,
+    /// What is known, until it is settled which market it is.
+    known: Option<Known>,
+}
+
+impl EitherDecoder {
+    pub(super) fn new(known: Known) -> Self {
+        let settled = known.declared.iter().any(|one| one.product != Product::Spot);
+        Self {
+            spot: BitmartDecoder::new(if settled { Known::default() } else { known.clone() }),
+            futures: settled.then(|| Reading::new(known.clone())),
+            known: (!settled).then_some(known),
+        }
+    }
+
+    fn inner(&self) -> &dyn Decoder {
+        match &self.futures {
+            Some(futures) => futures,
+            None => &self.spot,
+        }
+    }
+}
+
+impl Decoder for EitherDecoder {
+    fn instruments(&self) -> &[Instrument] {
+        self.inner().instruments()
+    }
+
+    fn depth(&self, instrument: InstrumentId) -> FeedDepth {
+        self.inner().depth(instrument)
+    }
+
+    fn decode(
+        &mut self,
+        received: Timestamp,
+        frame: Frame<'_>,
+        out: &mut EventLog,
+    ) -> Result<(), DecodeError> {
+        if let (Some(known), Frame::Text(text)) = (&self.known, frame) {
+            if self.spot.stats().messages > 0 || !known.declared.is_empty() {
+                self.known = None;
+            } else if FUTURES.iter().any(|mark| text.contains(mark)) {
+                self.futures = self.known.take().map(Reading::new);
+            }
+        }
+        match &mut self.futures {
+            Some(futures) => futures.decode(received, frame, out),
+            None => self.spot.decode(received, frame, out),
+        }
+    }
+
+    fn stats(&self) -> FeedStats {
+        self.inner().stats()
+    }
+}
