@@ -166,7 +166,7 @@ fn count(updates: &[Update], counts: &mut BTreeMap<String, u64>) {
 #[test]
 fn scenarios_reach_everything() {
     let mut counts = BTreeMap::new();
-    for seed in 0..400 {
+    for seed in 0..1_000 {
         let scenario = Scenario::of(seed);
         let mut engine = SimulatedExchange::new(scenario.config.clone()).expect("sound configurations only");
         let (mut now, mut updates) = (Timestamp::from_nanos(0), Vec::new());
