@@ -4,7 +4,7 @@
 
 use std::fmt::{Display, Write as _};
 use std::fs::File;
-use std::io::{self, BufWriter};
+use std::io;
 
 use smol_str::SmolStr;
 
@@ -106,34 +106,36 @@ pub fn tif_words(tif: TimeInForce) -> String {
     }
 }
 
-/// One table being written.
+/// One table being written: a row is put together, then written at once.
 struct Table {
-    csv: csv::Writer<BufWriter<File>>,
+    csv: csv::Writer<File>,
+    row: csv::ByteRecord,
+    /// The text of one cell, in memory that is used again.
     cell: String,
 }
 
 impl Table {
     fn create(folder: &Folder, name: &str, header: &[&str]) -> io::Result<Self> {
-        let file = BufWriter::with_capacity(1 << 16, File::create_new(folder.file(name))?);
-        let mut csv = csv::WriterBuilder::new().from_writer(file);
+        let file = File::create_new(folder.file(name))?;
+        let mut csv = csv::WriterBuilder::new().buffer_capacity(1 << 16).from_writer(file);
         csv.write_record(header)?;
-        Ok(Self { csv, cell: String::new() })
+        Ok(Self { csv, row: csv::ByteRecord::new(), cell: String::new() })
     }
 
-    fn text(&mut self, text: &str) -> io::Result<&mut Self> {
-        self.csv.write_field(text)?;
-        Ok(self)
+    fn text(&mut self, text: &str) -> &mut Self {
+        self.row.push_field(text.as_bytes());
+        self
     }
 
-    fn put(&mut self, value: impl Display) -> io::Result<&mut Self> {
+    fn put(&mut self, value: impl Display) -> &mut Self {
         self.cell.clear();
         // Writing to memory cannot fail.
         let _ = write!(self.cell, "{value}");
-        self.csv.write_field(&self.cell)?;
-        Ok(self)
+        self.row.push_field(self.cell.as_bytes());
+        self
     }
 
-    fn option(&mut self, value: Option<impl Display>) -> io::Result<&mut Self> {
+    fn option(&mut self, value: Option<impl Display>) -> &mut Self {
         match value {
             Some(value) => self.put(value),
             None => self.text(""),
@@ -141,13 +143,13 @@ impl Table {
     }
 
     fn end(&mut self) -> io::Result<()> {
-        Ok(self.csv.write_record(None::<&[u8]>)?)
+        self.csv.write_byte_record(&self.row)?;
+        self.row.clear();
+        Ok(())
     }
 
     fn finish(mut self) -> io::Result<()> {
-        self.csv.flush()?;
-        let file = self.csv.into_inner().map_err(|error| error.into_error())?;
-        file.into_inner().map_err(io::IntoInnerError::into_error).map(drop)
+        self.csv.flush()
     }
 }
 
@@ -317,37 +319,37 @@ impl Files {
         let Some((connector, display, account)) = self.names.get(venue) else { return Ok(()) };
         let (price, qty) = (instrument.show_price(fill.price), instrument.show_qty(fill.qty));
         self.fills
-            .put(self.fill_count)?
-            .option(order.map(|(number, ..)| number))?
-            .text(connector)?
-            .put(&instrument.pair)?
-            .text(account)?
-            .put(at.nanos())?
-            .text(fill.side.name())?
-            .put(price)?
-            .put(qty)?
-            .text(fill.liquidity.name())?
-            .put(money(sim, fill.fee_asset, fill.fee))?
-            .text(asset_name(sim, fill.fee_asset))?
-            .text(fill.rule.name())?
-            .text(fill.evidence.name())?
-            .put(fill.event_time.nanos())?
-            .option(fill.ahead_before.map(|ahead| instrument.show_qty(ahead)))?
-            .text("nil")?
+            .put(self.fill_count)
+            .option(order.map(|(number, ..)| number))
+            .text(connector)
+            .put(&instrument.pair)
+            .text(account)
+            .put(at.nanos())
+            .text(fill.side.name())
+            .put(price)
+            .put(qty)
+            .text(fill.liquidity.name())
+            .put(money(sim, fill.fee_asset, fill.fee))
+            .text(asset_name(sim, fill.fee_asset))
+            .text(fill.rule.name())
+            .text(fill.evidence.name())
+            .put(fill.event_time.nanos())
+            .option(fill.ahead_before.map(|ahead| instrument.show_qty(ahead)))
+            .text("nil")
             .end()?;
         let (kind, created) = order.map_or(("", at), |(_, kind, created)| (kind_word(kind), created));
         self.trades
-            .put(self.fill_count)?
-            .text(&time::stamp(at))?
-            .text(display)?
-            .put(&instrument.pair)?
-            .text(kind)?
-            .text(fill.side.name())?
-            .put(price)?
-            .put(qty)?
-            .text("1")?
-            .text("NIL")?
-            .text(&time::age(at.nanos_since(created)))?
+            .put(self.fill_count)
+            .text(&time::stamp(at))
+            .text(display)
+            .put(&instrument.pair)
+            .text(kind)
+            .text(fill.side.name())
+            .put(price)
+            .put(qty)
+            .text("1")
+            .text("NIL")
+            .text(&time::age(at.nanos_since(created)))
             .end()
     }
 
@@ -369,33 +371,33 @@ impl Files {
         let pair = entry.instrument.and_then(|id| sim.market(id)).map(|market| &market.instrument.pair);
         let amount = |amount| money(sim, entry.asset, amount);
         self.ledger
-            .put(self.entries)?
-            .put(self.transactions)?
-            .text("1")?
-            .put(at.nanos())?
-            .text(owner_name(entry.owner, account))?
-            .text(asset_name(sim, entry.asset))?
-            .put(amount(entry.amount))?
-            .put(amount(entry.balance_after))?
-            .put(amount(entry.hold_amount))?
-            .put(amount(entry.hold_after))?
-            .text(entry.cause.name())?
-            .option(order)?
-            .option(fill)?
-            .option(pair)?
+            .put(self.entries)
+            .put(self.transactions)
+            .text("1")
+            .put(at.nanos())
+            .text(owner_name(entry.owner, account))
+            .text(asset_name(sim, entry.asset))
+            .put(amount(entry.amount))
+            .put(amount(entry.balance_after))
+            .put(amount(entry.hold_amount))
+            .put(amount(entry.hold_after))
+            .text(entry.cause.name())
+            .option(order)
+            .option(fill)
+            .option(pair)
             .end()
     }
 
     /// A sample of equity.
     pub(super) fn sample(&mut self, sample: &super::Sample) -> io::Result<()> {
         self.equity
-            .put(sample.at.nanos())?
-            .put(sample.equity)?
-            .put(&sample.quote)?
-            .put(sample.position)?
-            .option(sample.mid)?
-            .text("")?
-            .put(sample.drawdown)?
+            .put(sample.at.nanos())
+            .put(sample.equity)
+            .put(&sample.quote)
+            .put(sample.position)
+            .option(sample.mid)
+            .text("")
+            .put(sample.drawdown)
             .end()
     }
 
@@ -424,25 +426,25 @@ fn write_order(
     let Some((connector, _, account)) = names.get(living.venue) else { return Ok(()) };
     let tif = tif_words(tif_of(state));
     table
-        .put(living.number)?
-        .text(&living.client_id)?
-        .option(living.id)?
-        .text(connector)?
-        .put(&instrument.pair)?
-        .text(account)?
-        .text(state.side.name())?
-        .text(kind_word(living.kind))?
-        .text(&tif)?
-        .option(state.price.map(|price| instrument.show_price(price)))?
-        .put(instrument.show_qty(state.qty))?
-        .put(instrument.show_qty(state.filled))?
-        .option(average(sim, instrument, state))?
-        .text(word)?
-        .text(reason)?
-        .put(living.created.nanos())?
-        .put(state.arrived.nanos())?
-        .option(done.map(Timestamp::nanos))?
-        .option(living.ahead.map(|ahead| instrument.show_qty(ahead)))?
+        .put(living.number)
+        .text(&living.client_id)
+        .option(living.id)
+        .text(connector)
+        .put(&instrument.pair)
+        .text(account)
+        .text(state.side.name())
+        .text(kind_word(living.kind))
+        .text(&tif)
+        .option(state.price.map(|price| instrument.show_price(price)))
+        .put(instrument.show_qty(state.qty))
+        .put(instrument.show_qty(state.filled))
+        .option(average(sim, instrument, state))
+        .text(word)
+        .text(reason)
+        .put(living.created.nanos())
+        .put(state.arrived.nanos())
+        .option(done.map(Timestamp::nanos))
+        .option(living.ahead.map(|ahead| instrument.show_qty(ahead)))
         .end()
 }
 

@@ -158,27 +158,47 @@ impl Plain {
 
 impl fmt::Display for Plain {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut text = [b'0'; 64];
+        // Zeros, and the digits at their end: room for every scale, 39 digits and the point.
+        let mut text = [b'0'; 320];
         let mut at = text.len();
         let mut left = self.units.unsigned_abs();
-        let mut scale = usize::from(self.scale);
-        while scale > 0 && left.is_multiple_of(10) {
-            left /= 10;
-            scale -= 1;
+        // Divisions of 128 bits are slow: nineteen digits at a time.
+        while u64::try_from(left).is_err() {
+            at -= 19;
+            write_digits(&mut text[at..at + 19], (left % PART) as u64);
+            left /= PART;
         }
-        let mut written = 0;
-        while left > 0 || written <= scale {
-            if written == scale && scale > 0 {
-                at -= 1;
-                text[at] = b'.';
-            }
+        at -= write_digits(&mut text[..at], left as u64);
+        let point = text.len() - usize::from(self.scale);
+        at = at.min(point - 1);
+        let mut end = text.len();
+        while end > point && text[end - 1] == b'0' {
+            end -= 1;
+        }
+        if end > point {
+            text.copy_within(at..point, at - 1);
+            text[point - 1] = b'.';
             at -= 1;
-            text[at] = b'0' + (left % 10) as u8;
-            left /= 10;
-            written += 1;
         }
-        f.pad_integral(self.units >= 0, "", std::str::from_utf8(&text[at..]).unwrap_or_default())
+        f.pad_integral(self.units >= 0, "", std::str::from_utf8(&text[at..end]).unwrap_or_default())
     }
+}
+
+/// What is written of a number of 128 bits at a time: 10^19.
+const PART: u128 = 10_000_000_000_000_000_000;
+
+/// Writes a number to the end of `text`; says how many digits it has.
+fn write_digits(text: &mut [u8], number: u64) -> usize {
+    let (mut left, mut count) = (number, 0);
+    for digit in text.iter_mut().rev() {
+        if left == 0 {
+            break;
+        }
+        *digit = b'0' + (left % 10) as u8;
+        left /= 10;
+        count += 1;
+    }
+    count
 }
 
 /// The decimal as an integer of `scale` decimals; `None` where that would round or overflow.
@@ -250,6 +270,10 @@ mod tests {
             (100, 0, "100"),
             (1, 0, "1"),
             (123_450, 2, "1234.5"),
+            (10_i128.pow(19), 0, "10000000000000000000"),
+            (10_i128.pow(38) + 70, 19, "10000000000000000000.000000000000000007"),
+            (i128::MIN, 38, "-1.70141183460469231731687303715884105728"),
+            (-1, 255, &format!("-0.{:0>255}", 1)),
         ] {
             assert_eq!(Plain::new(units, scale).to_string(), want);
         }
