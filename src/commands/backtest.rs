@@ -16,7 +16,9 @@ use crate::backtest::{
 use crate::cli::Global;
 use crate::desk::options::{QueueChoice, SimArgs, latency_words, queue_words};
 use crate::desk::{AccountArgs, Desk, DeskError, OpenMarket, Store};
+use crate::feed::ahead::Ahead;
 use crate::feed::gauge::Gauge;
+use crate::feed::merge::AnySource;
 use crate::feed::open::{ClockKind, SourceArgs};
 use crate::feed::warnings::Warnings;
 use crate::market::{Asset, Timestamp, parse_duration};
@@ -88,7 +90,12 @@ pub fn run(args: &Args, global: &Global, out: &mut dyn Write) -> Done {
     // Wrong values are told before any file is read.
     kind.build(&kind.values(&parameters)?)?;
     let desk = Desk {
-        source: SourceArgs { several: args.connectors.len() > 1, warmup: None, ..args.source.clone() },
+        source: SourceArgs {
+            several: args.connectors.len() > 1,
+            warmup: None,
+            ahead: has_cores(),
+            ..args.source.clone()
+        },
         sim: args.sim.clone(),
         account: args.account.clone(),
         store: Store::None,
@@ -125,6 +132,11 @@ pub fn run(args: &Args, global: &Global, out: &mut dyn Write) -> Done {
         global.say("stopped before the market's end: these are the results so far");
     }
     Ok(())
+}
+
+/// Whether reading on another thread is quicker.
+fn has_cores() -> bool {
+    std::thread::available_parallelism().is_ok_and(|cores| cores.get() > 1)
 }
 
 // Somebody waits: how long it took is part of the answer.
@@ -179,6 +191,16 @@ impl Args {
         Ok(parameters)
     }
 
+    /// The source, read on another thread where there is a core for it.
+    fn ahead(&self, source: AnySource) -> Result<AnySource, DeskError> {
+        if !has_cores() {
+            return Ok(source);
+        }
+        let ahead = Ahead::new(source, self.to.unwrap_or(Timestamp::MAX));
+        let ahead = ahead.map_err(|cause| DeskError::failed(format!("no thread to read on: {cause}")))?;
+        Ok(Box::new(ahead))
+    }
+
     fn plan(
         &self,
         kind: &'static StrategyKind,
@@ -205,17 +227,17 @@ impl Args {
         let balances = desk.starting_balances(&all)?;
         let venue = |(name, opened): (&String, OpenMarket)| {
             let own = assets(&opened);
-            VenuePlan {
+            Ok::<_, DeskError>(VenuePlan {
                 connector: SmolStr::from(name.as_str()),
                 balances: balances.iter().filter(|(asset, _)| own.contains(asset)).cloned().collect(),
                 config: opened.config,
-                source: opened.market.source,
+                source: self.ahead(opened.market.source)?,
                 market_delay: opened.market_delay,
                 chosen: opened.market.chosen,
-            }
+            })
         };
         Ok(Plan {
-            venues: self.connectors.iter().zip(opened).map(venue).collect(),
+            venues: self.connectors.iter().zip(opened).map(venue).collect::<Result<_, _>>()?,
             strategy: kind,
             parameters,
             queues,

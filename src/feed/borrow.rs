@@ -136,7 +136,9 @@ impl Source for Borrow {
         self.current = None;
         loop {
             let Some(time) = self.source.advance()? else { return Ok(None) };
-            let at = self.source.group().instrument.index();
+            // Where the lender has one instrument, every group is of it.
+            let alone = self.markets.len() == 1 && self.source.instruments().len() == 1;
+            let at = if alone { 0 } else { self.source.group().instrument.index() };
             if at >= self.markets.len() {
                 self.learn()?;
             }

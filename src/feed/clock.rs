@@ -59,6 +59,7 @@ impl ExchangeClock {
         self.shift
     }
 
+    #[inline]
     fn inner(&self) -> Group<'_> {
         match self.played.checked_sub(1) {
             _ if self.live => self.source.group(),

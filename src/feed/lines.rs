@@ -4,6 +4,8 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 
+use super::pump::Pump;
+
 /// A longer line is no line of any of our formats.
 const LONGEST: usize = 64 << 20;
 /// How much is read at once.
@@ -24,14 +26,27 @@ pub fn raw(path: &Path) -> io::Result<Input> {
 
 /// The bytes, inflated where they are compressed.
 pub fn inflated(input: Input) -> io::Result<Input> {
+    Ok(unpacked(input)?.0)
+}
+
+/// The same; what is compressed is inflated on a thread of its own.
+pub fn inflated_ahead(input: Input) -> io::Result<Input> {
+    match unpacked(input)? {
+        (input, true) => Ok(Box::new(Pump::start(input)?)),
+        (input, false) => Ok(input),
+    }
+}
+
+/// The bytes, inflated, and whether they are compressed.
+fn unpacked(input: Input) -> io::Result<(Input, bool)> {
     let mut input = BufReader::with_capacity(64 << 10, input);
     let magic = input.fill_buf()?;
     if magic.starts_with(&[0x1f, 0x8b]) {
-        Ok(Box::new(flate2::bufread::MultiGzDecoder::new(input)))
+        Ok((Box::new(flate2::bufread::MultiGzDecoder::new(input)), true))
     } else if magic.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
-        Ok(Box::new(zstd::Decoder::with_buffer(input)?))
+        Ok((Box::new(zstd::Decoder::with_buffer(input)?), true))
     } else {
-        Ok(Box::new(input))
+        Ok((Box::new(input), false))
     }
 }
 

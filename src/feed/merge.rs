@@ -37,6 +37,8 @@ pub struct Merge {
     depths: Vec<FeedDepth>,
     /// By instrument; those that have quotes beside their book.
     checks: Vec<Option<Check>>,
+    /// Whether some groups are compared or left out instead of played.
+    choosy: bool,
     state: State,
 }
 
@@ -79,7 +81,8 @@ impl Merge {
         let input = |source| Input { source, head: None, prints: false, ids: Vec::new(), depths: Vec::new() };
         let inputs: Vec<Input> = sources.into_iter().map(input).collect();
         let (instruments, depths, checks) = (Vec::new(), Vec::new(), Vec::new());
-        let mut merge = Self { inputs, pairs, wanted, instruments, depths, checks, state: State::Fresh };
+        let (choosy, state) = (false, State::Fresh);
+        let mut merge = Self { inputs, pairs, wanted, instruments, depths, checks, choosy, state };
         for index in 0..merge.inputs.len() {
             merge.learn(index)?;
         }
@@ -131,11 +134,16 @@ impl Merge {
                 }
             }
         }
+        let candles = self.inputs.iter().any(|input| input.depths.contains(&FeedDepth::Candles));
+        self.choosy = candles || checks.iter().any(Option::is_some);
         self.checks = checks;
     }
 
     /// Whether the group that an input stands at is played: what shows less than the book does is compared instead.
     fn plays(&mut self, index: usize, time: Timestamp) -> bool {
+        if !self.choosy {
+            return true;
+        }
         let Some(input) = self.inputs.get(index) else { return false };
         let group = input.source.group();
         let own = group.instrument.index();
@@ -158,11 +166,16 @@ impl Merge {
     }
 
     /// Moves one input to its next group that somebody asked for.
+    #[inline]
     fn step(&mut self, index: usize) -> Result<(), SourceError> {
+        let alone = self.inputs.len() == 1;
         loop {
             let Some(input) = self.inputs.get_mut(index) else { return Ok(()) };
             input.head = input.source.advance()?;
-            if input.head.is_none() {
+            // A group of the only instrument of the only source need not be looked at.
+            let asked_for =
+                |input: &Input| matches!(input.ids[..], [Some(_)]) && input.source.instruments().len() == 1;
+            if input.head.is_none() || alone && asked_for(input) {
                 return Ok(());
             }
             let group = input.source.group();

@@ -3,11 +3,13 @@
 //! [`tape`] reads and writes recorded frames, [`csv`] Tardis datasets; [`recording`] is a file of either kind.
 //! [`merge`] plays several sources as one, [`borrow`] puts another venue's market under this venue's rules, [`clock`]
 //! plays by the exchange's time, [`synth`] makes a market of a seed, [`open`] finds all of it for a connector,
-//! [`infer`] guesses the rules of an instrument that nobody describes, [`gauge`] watches files as they are read.
+//! [`infer`] guesses the rules of an instrument that nobody describes, [`gauge`] watches files as they are read,
+//! [`ahead`] reads a source on another thread.
 //!
 //! Never here: account state, orders, a venue's spelling of anything.
 //! Start at [`recording::Recording`] and [`merge::Merge`].
 
+pub mod ahead;
 pub mod borrow;
 pub mod clock;
 pub mod convert;
@@ -19,6 +21,7 @@ pub mod lines;
 pub mod merge;
 pub mod open;
 pub mod outfile;
+mod pump;
 pub mod recording;
 pub mod synth;
 pub mod tape;

@@ -78,6 +78,9 @@ pub struct SourceArgs {
     /// Several connectors are opened: a file of another venue that nobody bound by hand is left to them.
     #[arg(skip)]
     pub several: bool,
+    /// Compressed files are inflated on threads of their own.
+    #[arg(skip)]
+    pub ahead: bool,
     /// Play this much first, as in 30s
     #[arg(long, value_name = "D", value_parser = duration)]
     pub warmup: Option<Duration>,
@@ -280,6 +283,7 @@ impl Plan {
         let reading = RecordingOptions {
             strict: args.strict,
             connection: args.connection,
+            ahead: args.ahead,
             instruments: described.iter().map(|entry| entry.instrument.clone()).collect(),
             warnings,
             ..RecordingOptions::default()

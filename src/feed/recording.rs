@@ -28,6 +28,8 @@ pub struct RecordingOptions {
     pub warnings: Warnings,
     /// What watches the bytes of files as they are read.
     pub gauge: Gauge,
+    /// Compressed files are inflated on threads of their own.
+    pub ahead: bool,
 }
 
 /// A file that was opened, before its symbols are settled: recordings opened with the same [`Symbols`] agree about
@@ -62,7 +64,8 @@ impl Opened {
     /// Opens a file (`-`: standard input) and looks at its beginning.
     pub fn open(file: &Path, symbols: &Symbols, options: &RecordingOptions) -> Result<Self, SourceError> {
         let failed = |cause| SourceError::Io { file: file.to_path_buf(), cause };
-        let raw = lines::raw(file).and_then(|input| lines::inflated(options.gauge.watch(file, input)));
+        let inflated = if options.ahead { lines::inflated_ahead } else { lines::inflated };
+        let raw = lines::raw(file).and_then(|input| inflated(options.gauge.watch(file, input)));
         let (first, input) = first_byte(raw.map_err(failed)?).map_err(failed)?;
         for instrument in &options.instruments {
             symbols.know(instrument.clone());
@@ -181,6 +184,7 @@ impl Source for Recording {
         self.source().depth(instrument)
     }
 
+    #[inline]
     fn advance(&mut self) -> Result<Option<Timestamp>, SourceError> {
         match self {
             Self::Csv(source) => source.advance(),
@@ -188,8 +192,12 @@ impl Source for Recording {
         }
     }
 
+    #[inline]
     fn group(&self) -> Group<'_> {
-        self.source().group()
+        match self {
+            Self::Csv(source) => source.group(),
+            Self::Tape(tape) => tape.reader.group(),
+        }
     }
 
     fn stats(&self) -> FeedStats {

@@ -479,6 +479,7 @@ impl Source for TardisSource {
         next
     }
 
+    #[inline]
     fn group(&self) -> Group<'_> {
         if self.ended || self.clock.is_none() {
             return EMPTY;
