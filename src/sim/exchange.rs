@@ -195,15 +195,24 @@ impl SimulatedExchange {
         let Some(market) = self.markets.get_mut(group.instrument.index()) else { return };
         let applied = match market.apply_idle(self.now, group, self.config.crossed) {
             Some(applied) => applied,
-            None => self.on_floor(group, updates),
+            None => match market.apply_calm(self.now, group) {
+                Some(false) => return,
+                crosses => self.on_floor(group, crosses.is_some(), updates),
+            },
         };
         self.stats.crossed += u64::from(applied.crossed);
         self.stats.distrusted += u64::from(applied.distrusted);
     }
 
+    /// A group meets orders; `in_book`: its levels are in the book already.
     #[inline(never)]
-    fn on_floor(&mut self, group: &Group<'_>, updates: &mut Vec<Update>) -> Applied {
-        self.floor(group.instrument, updates).map_or_else(Applied::default, |mut floor| floor.apply(group))
+    fn on_floor(&mut self, group: &Group<'_>, in_book: bool, updates: &mut Vec<Update>) -> Applied {
+        let Some(mut floor) = self.floor(group.instrument, updates) else { return Applied::default() };
+        if in_book {
+            floor.settle_group(group.exchange_time, None, Applied::default())
+        } else {
+            floor.apply(group)
+        }
     }
 
     fn floor<'a>(&'a mut self, instrument: InstrumentId, updates: &'a mut Vec<Update>) -> Option<Floor<'a>> {

@@ -87,6 +87,17 @@ impl Floor<'_> {
                 MarketEvent::News(_) => {}
             }
         }
+        self.settle_group(group.exchange_time, prints, applied)
+    }
+
+    /// Lets a group that is in the book do to orders what it does. `prints`: the lowest and highest that may trigger.
+    pub(crate) fn settle_group(
+        &mut self,
+        event_time: Timestamp,
+        prints: Option<(Price, Price)>,
+        so_far: Applied,
+    ) -> Applied {
+        let mut applied = so_far;
         if self.market.book.is_crossed() && self.market.trusted {
             let uncrossed = self.uncross();
             applied = Applied { distrusted: applied.distrusted || uncrossed.distrusted, ..uncrossed };
@@ -94,7 +105,7 @@ impl Floor<'_> {
         if self.market.trusted {
             self.settle_windows();
             if self.market.trading {
-                self.crossing(group.exchange_time);
+                self.crossing(event_time);
                 self.trigger(prints);
             }
             self.open_door();

@@ -99,6 +99,8 @@ pub(crate) struct Market {
     pub(crate) thin: Thin,
     /// Whether nothing but the book and the memory can change.
     idle: bool,
+    /// The same but for resting orders: only levels at their prices, prints and crossings can concern them.
+    calm: bool,
     /// Both sides of the group that is being applied that it touched, the last one first.
     touched: Touched,
     /// Room for what prints do.
@@ -178,6 +180,7 @@ impl Market {
             last_trade: None,
             thin: Thin::default(),
             idle: depth == FeedDepth::Full,
+            calm: depth == FeedDepth::Full,
             touched: Touched::default(),
             bench: prints::Workbench::default(),
             old_levels: Vec::new(),
@@ -199,11 +202,11 @@ impl Market {
 
     /// Looks anew whether nothing but the book and the memory can change; call it after anything else changed.
     pub(crate) fn refresh_idle(&mut self) {
-        self.idle = self.depth == FeedDepth::Full
-            && self.resting.iter().all(Resting::is_empty)
+        self.calm = self.depth == FeedDepth::Full
             && self.taken.iter().all(Taken::is_empty)
             && self.waiting.is_empty()
             && self.door.is_empty();
+        self.idle = self.calm && self.resting.iter().all(Resting::is_empty);
     }
 
     /// Applies a group that can concern no order: true, or false where it must go through the floor.
@@ -243,6 +246,38 @@ impl Market {
         let looks = touched.any() && self.book.is_crossed();
         self.touched = touched;
         Some(if looks { self.uncross(crossed) } else { Applied::default() })
+    }
+
+    /// Applies a group of levels none of which stands at the price of a resting paper order: they change the book and the
+    /// memory and nothing else, as on the floor. `None` where it is no such group, and nothing was done; else whether
+    /// anything crosses now, which is for the floor to [settle](Floor::settle_group).
+    #[inline]
+    pub(crate) fn apply_calm(&mut self, now: Timestamp, group: &Group<'_>) -> Option<bool> {
+        if !self.calm || !self.trusted || !self.trading || group.kind != GroupKind::Update {
+            return None;
+        }
+        let concerns_nobody = |event: &MarketEvent| match event {
+            MarketEvent::Level { side, price, .. } => self.resting[side.index()].queue_at(*price).is_none(),
+            _ => false,
+        };
+        if !group.events.iter().all(concerns_nobody) {
+            return None;
+        }
+        self.touched = Touched::default();
+        self.memory.iter_mut().for_each(|memory| memory.reserve(now, group.events.len()));
+        for event in group.events {
+            if let MarketEvent::Level { side, price, qty } = event {
+                let before = self.book.set(*side, *price, *qty);
+                self.memory[side.index()].changed(now, *price, before, *qty);
+                self.touched.note(*side);
+            }
+        }
+        let meets = |side: Side| {
+            let own = self.resting[side.index()].best();
+            let best = self.book.best_price(side.opposite());
+            own.zip(best).is_some_and(|(own, best)| side.crosses(own, best))
+        };
+        Some(self.book.is_crossed() || meets(Side::Buy) || meets(Side::Sell))
     }
 
     /// The rest of a group that was begun as idle, from a halt or a break in it: what follows is applied as ever, as
