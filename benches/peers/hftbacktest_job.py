@@ -83,12 +83,33 @@ def quote(hbt):
     return sent, state.num_trades, state.trading_volume, state.position
 
 
+def array(options):
+    """One run over an event array that is there already (`docs/realism.md`)."""
+    data = np.load(options.npz)["data"].copy()
+    tested = market(data)
+    sent, fills, volume, position = quote(tested)
+    tested.close()
+    print(json.dumps({"orders": sent, "fills": fills, "volume": volume, "position": position, "rows": len(data)}))
+
+
 def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--book", required=True)
-    parser.add_argument("--trades", required=True)
+    global TICK, LOT, SIZE, CAP, AWAY  # numba takes them as they are at the first call
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--book")
+    parser.add_argument("--trades")
+    parser.add_argument("--npz", help="an event array in place of the two files; no times are taken")
     parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--tick", type=float, default=TICK)
+    parser.add_argument("--lot", type=float, default=LOT)
+    parser.add_argument("--qty", type=float, default=SIZE)
+    parser.add_argument("--max-pos", type=float, default=CAP)
+    parser.add_argument("--k", type=int, default=AWAY)
     options = parser.parse_args()
+    TICK, LOT, SIZE, CAP, AWAY = options.tick, options.lot, options.qty, options.max_pos, options.k
+    if options.npz:
+        return array(options)
+    if not (options.book and options.trades):
+        parser.error("--book and --trades, or --npz")
     data = convert(options.book, options.trades)
     some = data[:WARM_ROWS].copy()  # kept by name: the peer reads it without owning it
     warm = market(some)
