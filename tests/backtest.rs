@@ -243,6 +243,55 @@ fn pure_market_making_as_computed_by_hand() {
     assert_eq!(scene.orders(), want);
 }
 
+/// Where there is no book, the last trade stands for the mid: 10.00, quoted at 9.90 and 10.10; the second minute falls to
+/// 9.80 and the third rises to 10.30.
+#[test]
+fn quotes_fill_on_candles_and_say_what_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let candles = "timestamp,open,high,low,close,volume,quote_asset_volume
+1700000040.0,10.00,10.05,9.95,10.00,100.0,0.0
+1700000100.0,10.00,10.00,9.80,10.00,100.0,0.0
+1700000160.0,10.00,10.30,10.00,10.20,100.0,0.0
+";
+    std::fs::write(folder.path().join("minutes.csv"), candles).unwrap();
+    let said = papertape(
+        folder.path(),
+        &[
+            "backtest",
+            "--connector",
+            "bitmart_paper_trade",
+            "--pair",
+            "XYZ-USDT",
+            "--csv",
+            "minutes.csv",
+            "--strategy",
+            "pure_market_making",
+            "--set",
+            "bid_spread=1",
+            "--set",
+            "ask_spread=1",
+            "--set",
+            "order_amount=1",
+            "--set",
+            "order_refresh_time=600",
+            "--latency",
+            "none",
+            "--balance",
+            "XYZ=10",
+            "--balance",
+            "USDT=1000",
+            "--out",
+            "out",
+        ],
+    );
+    assert_eq!(said.0, 0, "{}", said.1);
+    let fills = rows(&folder.path().join("out/fills.csv"));
+    let told = |fill: &BTreeMap<String, String>| {
+        ["side", "price", "evidence"].map(|column| fill[column].clone()).join(" ")
+    };
+    assert_eq!(fills.iter().map(told).collect::<Vec<_>>(), ["buy 9.9 thin", "sell 10.1 thin"]);
+}
+
 #[test]
 fn levels_and_what_the_account_can_pay() {
     let scene = Scene::draw(&[BOOK, "500 bid 400 @ 99.0"], 0);

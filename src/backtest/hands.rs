@@ -295,6 +295,11 @@ impl Trading for Hands {
         }
     }
 
+    fn has_book(&self, market: MarketId) -> bool {
+        let market = self.place_of(market).and_then(|(venue, instrument)| venue.sim.market(instrument));
+        market.is_some_and(|market| !market.depth.is_thin())
+    }
+
     fn last_trade(&self, market: MarketId) -> Option<Price> {
         let (venue, instrument) = self.place_of(market)?;
         match &venue.view {

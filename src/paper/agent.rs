@@ -250,6 +250,10 @@ impl Trading for Hands<'_> {
         levels.extend(all.take(depth));
     }
 
+    fn has_book(&self, market: MarketId) -> bool {
+        self.paper.sim().market(InstrumentId(market.0)).is_some_and(|market| !market.depth.is_thin())
+    }
+
     fn last_trade(&self, market: MarketId) -> Option<Price> {
         self.paper.sim().last_trade(InstrumentId(market.0)).map(|(_, trade)| trade.price)
     }

@@ -161,6 +161,9 @@ pub trait Trading {
         levels: &mut Vec<crate::market::Level>,
     );
 
+    /// Whether the market shows a book; prints and candles do not.
+    fn has_book(&self, market: MarketId) -> bool;
+
     /// The price of the last public trade.
     fn last_trade(&self, market: MarketId) -> Option<Price>;
 
@@ -192,11 +195,20 @@ pub trait Trading {
     }
 }
 
-/// The mean of best bid and best ask without the own orders; `None` where a side is empty.
+/// The best price of a side without the own orders, and the last trade where the market shows no book; `None` where the
+/// side is empty.
+pub fn touch(desk: &dyn Trading, market: MarketId, side: Side) -> Option<Price> {
+    if desk.has_book(market) {
+        return desk.best_price(market, side, OwnOrders::Without);
+    }
+    desk.last_trade(market)
+}
+
+/// The mean of the best bid and the best ask without the own orders, and the last trade where the market shows no book;
+/// `None` where a side is empty.
 pub fn mid_price(desk: &dyn Trading, market: MarketId) -> Option<Decimal> {
     let instrument = &desk.markets().get(market.index())?.instrument;
-    let best = |side| desk.best_price(market, side, OwnOrders::Without);
-    let (bid, ask) = (best(Side::Buy)?, best(Side::Sell)?);
+    let (bid, ask) = (touch(desk, market, Side::Buy)?, touch(desk, market, Side::Sell)?);
     Some((instrument.price_decimal(bid) + instrument.price_decimal(ask)) / Decimal::TWO)
 }
 

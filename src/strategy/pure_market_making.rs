@@ -12,7 +12,7 @@ use std::time::Duration;
 use rust_decimal::Decimal;
 
 use super::parameters::Values;
-use super::{Ask, MarketId, News, OwnOrder, OwnState, Strategy, StrategyError, Trading, mid_price};
+use super::{Ask, MarketId, News, OwnOrder, OwnState, Strategy, StrategyError, Trading, mid_price, touch};
 use crate::connector::OwnOrders;
 use crate::market::{Price, Qty, Side, Timestamp};
 use crate::order::OrderKind;
@@ -93,11 +93,10 @@ impl PureMarketMaking {
     /// The price that orders are placed around.
     fn reference(&self, desk: &dyn Trading) -> Option<Decimal> {
         let instrument = &desk.markets().get(self.market.index())?.instrument;
-        let best = |side| desk.best_price(self.market, side, OwnOrders::Without);
         let price = match self.source {
             PriceSource::Mid => return mid_price(desk, self.market),
-            PriceSource::BestBid => best(Side::Buy),
-            PriceSource::BestAsk => best(Side::Sell),
+            PriceSource::BestBid => touch(desk, self.market, Side::Buy),
+            PriceSource::BestAsk => touch(desk, self.market, Side::Sell),
             PriceSource::Last => desk.last_trade(self.market),
             // Before the first own fill there is none: the mid stands in.
             PriceSource::LastOwn => match desk.last_own_trade(self.market) {

@@ -9,8 +9,7 @@ use std::time::Duration;
 use rust_decimal::Decimal;
 
 use super::parameters::Values;
-use super::{Ask, MarketId, News, OwnOrder, Strategy, StrategyError, Trading, mid_price};
-use crate::connector::OwnOrders;
+use super::{Ask, MarketId, News, OwnOrder, Strategy, StrategyError, Trading, mid_price, touch};
 use crate::market::{Price, Qty, Side, Timestamp};
 use crate::order::OrderKind;
 
@@ -88,7 +87,7 @@ impl Twap {
 
     fn price(&self, desk: &dyn Trading) -> Option<Price> {
         let rule = &desk.markets().get(self.market.index())?.instrument.rule;
-        let best = desk.best_price(self.market, self.side, OwnOrders::Without)?;
+        let best = touch(desk, self.market, self.side)?;
         let by = rule.tick.units().saturating_mul(self.offset);
         let price = self.side.worsen(best, by.saturating_neg());
         Some(price).filter(|price| price.units() > 0)
