@@ -11,100 +11,15 @@ use smol_str::SmolStr;
 use super::folder::Folder;
 use super::hands::Hands;
 use super::tally::{asset_name, owner_name};
+use crate::desk::tables::{EQUITY, FILLS, LEDGER, ORDERS, TRADES, tif_words};
 use crate::desk::time;
 use crate::market::decimal::{Plain, decimal_of};
 use crate::market::{Instrument, Qty, Timestamp};
-use crate::order::{ClientOrderId, Money, OrderId, OrderKind, TimeInForce};
+use crate::order::{ClientOrderId, Money, OrderId, OrderKind};
 use crate::sim::{
     Fill, LedgerEntry, OrderEvent, OrderState, OrderUpdate, SimulatedExchange, Update, UpdateBody,
 };
 use crate::strategy::OwnOrder;
-
-/// The columns of `trades.csv`, and of the shell's `export trades`: Hummingbot's.
-pub const TRADES: [&str; 11] = [
-    "Id",
-    "Timestamp",
-    "Exchange",
-    "Market",
-    "Order_type",
-    "Side",
-    "Price",
-    "Amount",
-    "Leverage",
-    "Position",
-    "Age",
-];
-/// The columns of `orders.csv`.
-pub const ORDERS: [&str; 19] = [
-    "order",
-    "client_id",
-    "exchange_id",
-    "connector",
-    "pair",
-    "account",
-    "side",
-    "type",
-    "tif",
-    "price",
-    "amount",
-    "filled",
-    "avg_price",
-    "state",
-    "reason",
-    "created_ns",
-    "arrived_ns",
-    "done_ns",
-    "ahead_at_join",
-];
-/// The columns of `ledger.csv`.
-pub const LEDGER: [&str; 14] = [
-    "entry",
-    "transaction",
-    "session",
-    "ts_ns",
-    "account",
-    "asset",
-    "amount",
-    "balance_after",
-    "hold_amount",
-    "hold_after",
-    "cause",
-    "order",
-    "fill",
-    "pair",
-];
-/// The columns of `fills.csv`.
-pub const FILLS: [&str; 17] = [
-    "fill",
-    "order",
-    "connector",
-    "pair",
-    "account",
-    "ts_ns",
-    "side",
-    "price",
-    "amount",
-    "liquidity",
-    "fee",
-    "fee_asset",
-    "rule",
-    "evidence",
-    "event_ts_ns",
-    "ahead_before",
-    "position_action",
-];
-/// The columns of `equity.csv`.
-pub const EQUITY: [&str; 7] = ["ts_ns", "equity", "quote_asset", "position", "mid", "mark", "drawdown"];
-
-/// How a time in force is written.
-pub fn tif_words(tif: TimeInForce) -> String {
-    match tif {
-        TimeInForce::Gtc => "gtc".to_owned(),
-        TimeInForce::Ioc => "ioc".to_owned(),
-        TimeInForce::Fok => "fok".to_owned(),
-        TimeInForce::Gtd(until) => format!("gtd:{}", until.nanos()),
-    }
-}
 
 /// One table being written: a row is put together, then written at once.
 struct Table {
@@ -424,7 +339,7 @@ fn write_order(
         return Ok(());
     };
     let Some((connector, _, account)) = names.get(living.venue) else { return Ok(()) };
-    let tif = tif_words(tif_of(state));
+    let tif = tif_words(state.tif);
     table
         .put(living.number)
         .text(&living.client_id)
@@ -446,10 +361,6 @@ fn write_order(
         .option(done.map(Timestamp::nanos))
         .option(living.ahead.map(|ahead| instrument.show_qty(ahead)))
         .end()
-}
-
-fn tif_of(state: &OrderState) -> TimeInForce {
-    state.tif
 }
 
 /// The average price of an order's fills, at most 28 digits; `None` without one.

@@ -6,6 +6,7 @@
 mod account;
 pub mod options;
 pub mod settings;
+pub mod tables;
 pub mod time;
 
 pub use account::{AccountArgs, Store};

@@ -9,60 +9,9 @@ use super::table::exact;
 use super::{Reply, Shell, ShellError, time, usage};
 use crate::connector::Connector;
 use crate::desk::Opened;
-use crate::order::TimeInForce;
+use crate::desk::tables::{LEDGER, ORDERS, TRADES, tif_words};
 use crate::paper::{Known, PaperExchange};
 use crate::sim::Owner;
-
-const TRADES: [&str; 11] = [
-    "Id",
-    "Timestamp",
-    "Exchange",
-    "Market",
-    "Order_type",
-    "Side",
-    "Price",
-    "Amount",
-    "Leverage",
-    "Position",
-    "Age",
-];
-const ORDERS: [&str; 19] = [
-    "order",
-    "client_id",
-    "exchange_id",
-    "connector",
-    "pair",
-    "account",
-    "side",
-    "type",
-    "tif",
-    "price",
-    "amount",
-    "filled",
-    "avg_price",
-    "state",
-    "reason",
-    "created_ns",
-    "arrived_ns",
-    "done_ns",
-    "ahead_at_join",
-];
-const LEDGER: [&str; 14] = [
-    "entry",
-    "transaction",
-    "session",
-    "ts_ns",
-    "account",
-    "asset",
-    "amount",
-    "balance_after",
-    "hold_amount",
-    "hold_after",
-    "cause",
-    "order",
-    "fill",
-    "pair",
-];
 
 impl Shell {
     pub(super) fn export(&self, rest: &[&str]) -> Result<Reply, ShellError> {
@@ -135,12 +84,6 @@ fn order_row(paper: &PaperExchange, opened: &Opened, known: &Known) -> Vec<Strin
     let instrument = paper.names().instrument(known.instrument);
     let ahead = paper.life(known.tag).and_then(|life| life.ahead_at_join);
     let ahead = ahead.zip(instrument).map(|(ahead, instrument)| exact(instrument.qty_decimal(ahead)));
-    let tif = match order.time_in_force {
-        TimeInForce::Gtc => "gtc".to_owned(),
-        TimeInForce::Ioc => "ioc".to_owned(),
-        TimeInForce::Fok => "fok".to_owned(),
-        TimeInForce::Gtd(until) => format!("gtd:{}", until.nanos()),
-    };
     let reason = known.cancelled.map(|reason| reason.name().to_owned());
     let refused = || order.reject.map(|reason| reason.text().to_owned());
     vec![
@@ -152,7 +95,7 @@ fn order_row(paper: &PaperExchange, opened: &Opened, known: &Known) -> Vec<Strin
         opened.about.account.clone(),
         order.trade_type.name().to_ascii_lowercase(),
         order.order_type.name().to_ascii_lowercase(),
-        tif,
+        tif_words(order.time_in_force),
         order.price.map(exact).unwrap_or_default(),
         exact(order.amount),
         exact(order.executed_amount_base),
