@@ -13,6 +13,7 @@ pub mod connectors;
 pub mod contracts;
 pub mod hitbtc;
 pub mod infer;
+pub mod live;
 pub mod phemex;
 mod reading;
 mod rules;
@@ -133,6 +134,18 @@ pub trait Venue: Sync {
 
     /// An encoder of its public frames.
     fn encoder(&self) -> Box<dyn Encoder + Send>;
+
+    /// What is said on its public sockets to see these instruments, a socket each.
+    fn sessions(&self, instruments: &[&Instrument], hosts: &live::Hosts) -> Vec<Box<dyn live::Session>>;
+
+    /// The addresses of REST replies that list its instruments of a family ([`Product::family`]);
+    /// [`reply_instruments`](Self::reply_instruments) reads them.
+    fn listings(&self, family: &str, hosts: &live::Hosts) -> Vec<String>;
+
+    /// What there is to say of an exchange that has closed; `None` where it is open.
+    fn closed(&self) -> Option<&'static str> {
+        None
+    }
 
     /// Its answer to a request that the simulation refused.
     fn refusal(&self, refused: &Refused<'_>) -> NativeError;

@@ -8,6 +8,7 @@
 mod decode;
 mod encode;
 pub mod errors;
+mod live;
 mod rest;
 mod sum;
 #[cfg(test)]
@@ -23,9 +24,10 @@ use smol_str::{SmolStr, format_smolstr};
 
 use super::catalogue::{Catalogue, CatalogueError, Entry};
 use super::infer::UNKNOWN_QUOTE;
+use super::live::{Hosts, Session};
 use super::reading::Reading;
 use super::{Decoder, Encoder, Known, Marks, NativeEnding, NativeError, Quirks, Refused, Venue, connectors};
-use crate::market::{Pair, Product, RuleOrigin};
+use crate::market::{Instrument, Pair, Product, RuleOrigin};
 use crate::order::{CancelReason, SelfTrade};
 use crate::sim::{ClientIdScope, FeeSchedule, PostOnlyAnswer, Rate, VenueRules};
 
@@ -134,6 +136,14 @@ impl Venue for Bitget {
 
     fn encoder(&self) -> Box<dyn Encoder + Send> {
         Box::new(BitgetEncoder::default())
+    }
+
+    fn sessions(&self, instruments: &[&Instrument], hosts: &Hosts) -> Vec<Box<dyn Session>> {
+        live::sessions(instruments, hosts)
+    }
+
+    fn listings(&self, _: &str, hosts: &Hosts) -> Vec<String> {
+        live::listings(hosts)
     }
 
     fn refusal(&self, refused: &Refused<'_>) -> NativeError {

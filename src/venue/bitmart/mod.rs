@@ -9,6 +9,7 @@ mod either;
 mod encode;
 pub mod errors;
 mod futures;
+mod live;
 mod scan;
 #[cfg(test)]
 mod tests;
@@ -24,8 +25,9 @@ use std::path::Path;
 use smol_str::SmolStr;
 
 use super::catalogue::{Catalogue, CatalogueError, Entry};
+use super::live::{Hosts, Session};
 use super::{Decoder, Encoder, Known, Marks, NativeEnding, NativeError, Quirks, Refused, Venue, connectors};
-use crate::market::{Pair, Product, RuleOrigin};
+use crate::market::{Instrument, Pair, Product, RuleOrigin};
 use crate::order::{CancelReason, SelfTrade};
 use crate::sim::{ClientIdScope, FeeSchedule, PostOnlyAnswer, Rate, VenueRules};
 
@@ -126,6 +128,18 @@ impl Venue for Bitmart {
 
     fn encoder(&self) -> Box<dyn Encoder + Send> {
         Box::new(BothEncoder::default())
+    }
+
+    fn sessions(&self, instruments: &[&Instrument], hosts: &Hosts) -> Vec<Box<dyn Session>> {
+        live::sessions(instruments, hosts)
+    }
+
+    fn listings(&self, family: &str, hosts: &Hosts) -> Vec<String> {
+        live::listings(family, hosts)
+    }
+
+    fn closed(&self) -> Option<&'static str> {
+        Some("BitMart stopped trading on 2026-08-26")
     }
 
     fn refusal(&self, refused: &Refused<'_>) -> NativeError {

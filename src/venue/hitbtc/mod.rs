@@ -6,6 +6,7 @@
 mod decode;
 mod encode;
 pub mod errors;
+mod live;
 #[cfg(test)]
 mod tests;
 mod wire;
@@ -17,9 +18,10 @@ use std::path::Path;
 use smol_str::SmolStr;
 
 use super::catalogue::{Catalogue, CatalogueError, Entry};
+use super::live::{Hosts, Session};
 use super::reading::Reading;
 use super::{Decoder, Encoder, Known, Marks, NativeEnding, NativeError, Quirks, Refused, Venue, connectors};
-use crate::market::{Pair, Product, RuleOrigin};
+use crate::market::{Instrument, Pair, Product, RuleOrigin};
 use crate::order::{CancelReason, SelfTrade};
 use crate::sim::{ClientIdScope, FeeRounding, FeeSchedule, PostOnlyAnswer, Rate, VenueRules};
 
@@ -118,6 +120,14 @@ impl Venue for Hitbtc {
 
     fn encoder(&self) -> Box<dyn Encoder + Send> {
         Box::new(HitbtcEncoder::default())
+    }
+
+    fn sessions(&self, instruments: &[&Instrument], hosts: &Hosts) -> Vec<Box<dyn Session>> {
+        live::sessions(instruments, hosts)
+    }
+
+    fn listings(&self, _: &str, hosts: &Hosts) -> Vec<String> {
+        live::listings(hosts)
     }
 
     fn refusal(&self, refused: &Refused<'_>) -> NativeError {
