@@ -74,7 +74,7 @@ fn names_and_options_that_cannot_be_used() {
         vec!["connect", "bitget_perpetual_demo", "--demo"],
         vec!["connect", "bitmex_testnet"],
         vec!["connect", "nowhere"],
-        vec!["connect", "bitmart_paper_trade", "-c", "balance"],
+        vec!["connect", "bitmart_paper_trade", "--ws-url", "http://127.0.0.1", "-c", "balance"],
         demo(&["--queue", "exact"]),
         demo(&["--queue", "sideways"]),
         demo(&["--latency", "fast"]),

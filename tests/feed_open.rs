@@ -139,8 +139,8 @@ fn bound_sources_go_to_their_connector_only() {
 #[test]
 fn what_is_not_there_names_what_is() {
     for (arguments, want) in [
-        (&[][..], "live markets are not in this build; try --demo"),
-        (&["--live"], "live markets are not in this build"),
+        (&[][..], "No source is named; try --demo"),
+        (&["--live"], "this plays recorded markets, as fast as it goes; try --demo"),
         (&["--arrow", "x.arrow"], "not in this build"),
         (&["--csv", "-", "--loop"], "cannot be played again"),
         (&["--synth", "many"], "a seed is a whole number"),

@@ -100,6 +100,7 @@ pub fn run(args: &Args, global: &Global, out: &mut dyn Write) -> Done {
         account: args.account.clone(),
         store: Store::None,
         settings: global.settings()?,
+        record: None,
         scripted: true,
         warnings: RefCell::default(),
     };

@@ -34,9 +34,9 @@ pub struct Args {
     account: AccountArgs,
     #[command(flatten, next_help_heading = "Simulation")]
     sim: SimArgs,
-    /// Record the session (not in this build)
-    #[arg(long, value_name = "DIR", hide = true)]
-    record: Option<String>,
+    /// Record the live market's raw frames as a tape into this folder
+    #[arg(long, value_name = "DIR")]
+    record: Option<std::path::PathBuf>,
     /// Serve the venue's API beside the shell (not in this build)
     #[arg(long, value_name = "ADDR", hide = true)]
     serve: Option<String>,
@@ -72,19 +72,23 @@ impl Backstage for Rooms {
 
 /// Opens the connector and runs the session.
 pub fn run(args: &Args, global: &Global, out: &mut dyn Write) -> Done {
-    for (option, there) in [("--record", args.record.is_some()), ("--serve", args.serve.is_some())] {
-        if there {
-            return Err(DeskError::usage(format!("{option} is not part of this build")).into());
-        }
+    if args.serve.is_some() {
+        return Err(DeskError::usage("--serve is not part of this build".to_owned()).into());
     }
     let from_script = args.commands.is_some() || !io::stdin().is_terminal();
     let desk = Desk {
-        source: args.source.clone(),
+        source: SourceArgs {
+            real_time: true,
+            // A platform without a data folder asks for lists each time.
+            lists: global.data().ok().map(|data| data.join("instruments")),
+            ..args.source.clone()
+        },
         sim: args.sim.clone(),
         account: args.account.clone(),
         store: global.store(),
         settings: global.settings()?,
         scripted: from_script,
+        record: args.record.clone(),
         warnings: RefCell::default(),
     };
     let desk = Rc::new(RefCell::new(desk));

@@ -9,6 +9,7 @@ pub mod connect;
 pub mod connectors;
 pub mod convert;
 pub mod inspect;
+pub mod record;
 pub mod synth;
 
 use std::error::Error;
@@ -33,6 +34,8 @@ pub enum Command {
     Connect(Box<connect::Args>),
     /// Run a strategy over recorded data in virtual time and report what came of it
     Backtest(Box<backtest::Args>),
+    /// Record an exchange's live market as a tape
+    Record(Box<record::Args>),
     /// Show what a recording holds, and its books at a point
     Inspect(inspect::Args),
     /// Convert between recorded frames and Tardis CSV
@@ -52,6 +55,7 @@ impl Command {
             Self::Connectors(args) => connectors::run(args, out, global.json),
             Self::Connect(args) => connect::run(args, global, out),
             Self::Backtest(args) => backtest::run(args, global, out),
+            Self::Record(args) => record::run(args, global, out),
             Self::Inspect(args) => inspect::run(args, out, global.json),
             Self::Convert(args) => convert::run(args, out, global.json),
             Self::Synth(args) => synth::run(args, out, global.json),

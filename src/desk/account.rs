@@ -85,7 +85,7 @@ impl Desk {
         about: &mut About,
     ) -> Result<OpenAccount, DeskError> {
         let name = self.account.account.clone().unwrap_or_else(|| "default".to_owned());
-        let keep = !self.scripted || self.account.account.is_some();
+        let keep = !self.scripted || self.source.is_live() || self.account.account.is_some();
         let accounts = self.store.accounts().filter(|_| keep);
         let path = accounts.map(|accounts| accounts.path(line.name, &name)).transpose();
         let path = path.map_err(|error| DeskError::usage(error.to_string()))?;

@@ -12,13 +12,16 @@ pub mod time;
 pub use account::{AccountArgs, Store};
 
 use std::cell::RefCell;
+use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::feed::live::LiveHandle;
+use crate::feed::open::live::LiveMarket;
 use crate::feed::open::{Market, OpenError, SourceArgs, open};
 use crate::feed::warnings::Warnings;
-use crate::market::{Instrument, InstrumentId, Pair};
+use crate::market::{Instrument, InstrumentId, Pair, Timestamp};
 use crate::order::RejectReason;
-use crate::paper::{PaperConnector, PaperError, PaperExchange, PaperOptions};
+use crate::paper::{PaperConnector, PaperError, PaperExchange, PaperOptions, Wall};
 use crate::sim::{CrossedBook, FeeSchedule, MarketConfig, QueueModel, Rate, SimConfig};
 use crate::venue::connectors::{self, Connector as Line};
 use crate::venue::{Refused, Venue};
@@ -85,6 +88,8 @@ pub struct About {
     pub native: Option<NativeRefusal>,
     /// Whether the market never ends.
     pub endless: bool,
+    /// The sockets behind it, where it is live.
+    pub live: Option<LiveHandle>,
     /// The first pair of the session: what `[PAIR]` defaults to.
     pub default_pair: Option<Pair>,
 }
@@ -125,12 +130,16 @@ pub struct Desk {
     pub settings: Settings,
     /// Whether commands are read from a script.
     pub scripted: bool,
+    /// The folder into which live markets are recorded.
+    pub record: Option<PathBuf>,
     /// What sources have warned of, of all connectors that were opened.
     pub warnings: RefCell<Vec<Warnings>>,
 }
 
 /// For how long after the first book the others are waited for, where no pair was chosen.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// The same where somebody waits in real time.
+const LIVE_PATIENCE: Duration = Duration::from_secs(2);
 
 impl Desk {
     /// Opens the market of a connector and settles how it is simulated. Nothing is played.
@@ -141,6 +150,10 @@ impl Desk {
         })?;
         let venue = line.venue().map_err(|error| DeskError::failed(error.to_string()))?;
         let market = open(&self.source, line)?;
+        if self.record.is_some() && market.live.is_none() {
+            let why = "only a live market is recorded; this one is a recording already";
+            return Err(DeskError::usage(format!("--record: {why}")));
+        }
         let (config, market_delay) = self.config(line, venue, &market)?;
         Ok(OpenMarket { line, venue, market, config, market_delay })
     }
@@ -158,19 +171,34 @@ impl Desk {
             settings,
             native: native_of(venue),
             endless: self.source.again,
+            live: market.live.as_ref().map(|live| live.handle.clone()),
             ..About::default()
         };
         let options = PaperOptions { market_delay, ..PaperOptions::default() };
         let seed = config.seed;
         let mut paper = PaperExchange::new(config, market.source, options)?;
+        if let Some(live) = &market.live {
+            paper.follow(Box::new(LiveWall(live.handle.clone())));
+            self.record(&live.handle, &mut about)?;
+        }
         let account = self.open_account(line, &mut paper, &mut about)?;
-        about.default_pair = first_book(&mut paper, &market.chosen)?;
+        about.default_pair = first_book(&mut paper, &market.chosen, market.live.as_ref())?;
         if let Some(warmup) = self.source.warmup {
             paper.advance(warmup)?;
         }
         self.introduce(&mut about, &paper);
         self.warnings.borrow_mut().push(market.warnings);
         account.connect(name, seed, paper, about)
+    }
+
+    /// Records a live market where that is wished.
+    fn record(&self, live: &LiveHandle, about: &mut About) -> Result<(), DeskError> {
+        if let Some(folder) = &self.record {
+            let failed = |error| DeskError::failed(format!("--record {}: {error}", folder.display()));
+            let file = live.record_into(folder).map_err(failed)?;
+            about.notes.push(format!("recorded into {}", file.display()));
+        }
+        Ok(())
     }
 
     fn config(
@@ -219,7 +247,7 @@ impl Desk {
             refill: self.sim.refill.unwrap_or(profile.refill()),
             latency,
             public_market: self.sim.public_market,
-            crossed: CrossedBook::Repair,
+            crossed: if market.live.is_some() { CrossedBook::Distrust } else { CrossedBook::Repair },
             assume_spread: self.sim.assume_spread,
             venue: venue.rules(),
             ..SimConfig::realistic(markets, self.sim.seed)
@@ -297,7 +325,11 @@ impl Desk {
 }
 
 /// Moves to the first instant at which the chosen books can be believed; the pair that `[PAIR]` defaults to.
-fn first_book(paper: &mut PaperExchange, chosen: &[Pair]) -> Result<Option<Pair>, DeskError> {
+fn first_book(
+    paper: &mut PaperExchange,
+    chosen: &[Pair],
+    live: Option<&LiveMarket>,
+) -> Result<Option<Pair>, DeskError> {
     let names = std::sync::Arc::clone(paper.names());
     let with_book: Vec<InstrumentId> = (0_u32..)
         .map(InstrumentId)
@@ -315,21 +347,56 @@ fn first_book(paper: &mut PaperExchange, chosen: &[Pair]) -> Result<Option<Pair>
         if let Some(pair) =
             missing.first().and_then(|id| names.instrument(*id)).map(|instrument| &instrument.pair)
         {
-            return Err(DeskError::failed(format!(
-                "the source has no book of {pair}; leave out --pair {pair}, or add a file that has it"
-            )));
+            return Err(DeskError::failed(match live {
+                Some(live) => without_book(live),
+                None => format!(
+                    "the source has no book of {pair}; leave out --pair {pair}, or add a file that has it"
+                ),
+            }));
         }
         return Ok(chosen.first().cloned());
     }
     let any = |paper: &PaperExchange| with_book.iter().copied().find(|id| paper.sim().is_trusted(*id));
-    paper.run_until(crate::market::Timestamp::MAX, |paper| with_book.is_empty() || any(paper).is_some())?;
+    let until = paper.patience();
+    paper.run_until(until, |paper| with_book.is_empty() || any(paper).is_some())?;
     let first = any(paper).or_else(|| chosen.first().and_then(|pair| names.find(pair)).map(|(id, _)| id));
+    if let (None, Some(live)) = (first, live) {
+        return Err(DeskError::failed(without_book(live)));
+    }
     if first.is_some() {
-        let until = paper.now().plus(PATIENCE);
+        let until = paper.now().plus(if live.is_some() { LIVE_PATIENCE } else { PATIENCE });
         paper.run_until(until, |paper| with_book.iter().all(|id| paper.sim().is_trusted(*id)))?;
     }
     let first = first.unwrap_or_default();
     Ok(names.instrument(first).map(|instrument| instrument.pair.clone()))
+}
+
+/// No book came from a live market: why, as far as it is known, and what to do instead.
+fn without_book(live: &LiveMarket) -> String {
+    let trouble = live.handle.health().into_iter().find_map(|socket| socket.trouble);
+    let why = trouble.map(|trouble| format!(" ({trouble})")).unwrap_or_default();
+    format!("{}{why}", live.instead)
+}
+
+/// The clock and the state of live sockets, as a paper exchange wants them.
+struct LiveWall(LiveHandle);
+
+impl Wall for LiveWall {
+    fn now(&self) -> Timestamp {
+        self.0.now()
+    }
+
+    fn wait(&self, most: Duration) {
+        self.0.wait(most);
+    }
+
+    fn is_connected(&self) -> bool {
+        self.0.is_connected()
+    }
+
+    fn is_ready(&self) -> bool {
+        self.0.is_ready()
+    }
 }
 
 /// How a venue words refusals, as a plain function.

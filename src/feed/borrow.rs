@@ -166,6 +166,10 @@ impl Source for Borrow {
     fn stats(&self) -> FeedStats {
         self.source.stats()
     }
+
+    fn may_go_on(&self) -> bool {
+        self.source.may_go_on()
+    }
 }
 
 impl Market {

@@ -4,7 +4,7 @@
 //! [`merge`] plays several sources as one, [`borrow`] puts another venue's market under this venue's rules, [`clock`]
 //! plays by the exchange's time, [`synth`] makes a market of a seed, [`open`] finds all of it for a connector,
 //! [`infer`] guesses the rules of an instrument that nobody describes, [`gauge`] watches files as they are read,
-//! [`ahead`] reads a source on another thread.
+//! [`ahead`] reads a source on another thread, [`live`] reads an exchange's public sockets and records them.
 //!
 //! Never here: account state, orders, a venue's spelling of anything.
 //! Start at [`recording::Recording`] and [`merge::Merge`].
@@ -18,6 +18,7 @@ pub mod gauge;
 pub mod infer;
 pub mod inspect;
 pub mod lines;
+pub mod live;
 pub mod merge;
 pub mod open;
 pub mod outfile;

@@ -6,6 +6,7 @@
 //! Never here: accounts, how a market is simulated. Start at [`open`].
 
 mod lending;
+pub mod live;
 mod looped;
 
 use std::path::{Path, PathBuf};
@@ -48,12 +49,15 @@ pub struct SourceArgs {
     /// A synthetic market of a fixed seed: an hour, with no network and no file
     #[arg(long)]
     pub demo: bool,
-    /// The exchange's public WebSocket (not in this build)
-    #[arg(long, conflicts_with_all = ["tape", "csv", "arrow", "synth", "demo"], hide = true)]
+    /// The exchange's public WebSocket: what `connect` does where no source is named
+    #[arg(long, conflicts_with_all = ["tape", "csv", "arrow", "synth", "demo"])]
     pub live: bool,
-    /// Another venue's live market (not in this build)
-    #[arg(long, value_name = "VENUE", conflicts_with_all = ["tape", "csv", "arrow", "synth", "demo"], hide = true)]
+    /// Another venue's live market under this one's rules and fees: hitbtc, bitget_perpetual, phemex_perpetual …
+    #[arg(long, value_name = "VENUE", conflicts_with_all = ["tape", "csv", "arrow", "synth", "demo"])]
     pub live_from: Option<String>,
+    /// Other hosts of live markets.
+    #[command(flatten)]
+    pub hosts: live::HostArgs,
     /// Only this pair, as in BTC-USDT (repeatable); the first is the default of commands
     #[arg(long, value_name = "BASE-QUOTE")]
     pub pair: Vec<String>,
@@ -81,6 +85,12 @@ pub struct SourceArgs {
     /// Compressed files are inflated on threads of their own.
     #[arg(skip)]
     pub ahead: bool,
+    /// Whether somebody watches in real time: live markets can be opened, and are where no source is named.
+    #[arg(skip)]
+    pub real_time: bool,
+    /// Where lists of instruments are kept.
+    #[arg(skip)]
+    pub lists: Option<PathBuf>,
     /// Play this much first, as in 30s
     #[arg(long, value_name = "D", value_parser = duration)]
     pub warmup: Option<Duration>,
@@ -122,6 +132,8 @@ pub struct Market {
     pub gauge: Gauge,
     /// The markets that are made, in words.
     pub made: Vec<String>,
+    /// The sockets behind it, where it is live.
+    pub live: Option<live::LiveMarket>,
 }
 
 /// A market that cannot be opened.
@@ -166,6 +178,9 @@ impl OpenError {
 /// Opens the market of a connector.
 pub fn open(args: &SourceArgs, connector: &'static Connector) -> Result<Market, OpenError> {
     args.check(connector)?;
+    if args.is_live() {
+        return live::open(args, connector);
+    }
     let warnings = Warnings::default();
     let plan = Plan::read(args, connector, warnings.clone())?;
     let Built { source: first, mut notes, late_prints } = plan.build()?;
@@ -185,10 +200,29 @@ pub fn open(args: &SourceArgs, connector: &'static Connector) -> Result<Market, 
     let (words, chosen, made) = (plan.words(), plan.pairs.clone(), plan.made());
     let gauge = plan.reading.gauge.clone();
     let source: AnySource = if args.again { Box::new(Looped::new(plan, first)) } else { first };
-    Ok(Market { source, fees, tradable, late_prints, notes, words, chosen, warnings, gauge, made })
+    Ok(Market {
+        source,
+        fees,
+        tradable,
+        late_prints,
+        notes,
+        words,
+        chosen,
+        warnings,
+        gauge,
+        made,
+        live: None,
+    })
 }
 
 impl SourceArgs {
+    /// Whether the market is live: it was asked for, or nothing else was.
+    pub fn is_live(&self) -> bool {
+        let recorded = !(self.tape.is_empty() && self.csv.is_empty() && self.arrow.is_empty());
+        let made = self.synth.is_some() || self.demo;
+        self.live || self.live_from.is_some() || !(recorded || made)
+    }
+
     /// Refuses what this build cannot do, and names what it can.
     fn check(&self, connector: &Connector) -> Result<(), OpenError> {
         let instead = "try --demo, --synth SEED, --tape FILE or --csv FILE";
@@ -198,9 +232,16 @@ impl SourceArgs {
                 "--arrow: Arrow and Parquet are not in this build; {instead}"
             )));
         }
-        let recorded = !(self.tape.is_empty() && self.csv.is_empty()) || self.synth.is_some() || self.demo;
-        if self.live || self.live_from.is_some() || !recorded {
-            return Err(OpenError::Refused(format!("{name}: live markets are not in this build; {instead}")));
+        if self.is_live() && !self.real_time {
+            let why = match self.live || self.live_from.is_some() {
+                true => "this plays recorded markets, as fast as it goes",
+                false => "which market? No source is named",
+            };
+            return Err(OpenError::Refused(format!("{name}: {why}; {instead}")));
+        }
+        if self.is_live() && (self.again || self.clock == ClockKind::Exchange) {
+            let what = if self.again { "--loop" } else { "--clock exchange" };
+            return Err(OpenError::Usage(format!("{what} is for recorded markets; {instead}")));
         }
         let piped = self.tape.iter().chain(&self.csv).any(|file| file == "-" || file.ends_with("=-"));
         if self.again && piped {

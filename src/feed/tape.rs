@@ -33,7 +33,7 @@ use crate::market::{
 use crate::venue::{Decoder, Known, Venue};
 
 use line::{Entry, LineFault, LineReader};
-pub use write::TapeWriter;
+pub use write::{TapeLines, TapeWriter};
 
 /// The version of our own form.
 pub const VERSION: u32 = 1;

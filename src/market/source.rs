@@ -58,6 +58,12 @@ pub trait Source: Send {
 
     /// What was counted so far.
     fn stats(&self) -> FeedStats;
+
+    /// Whether [`advance`](Self::advance) may find something later where it found nothing: a live market never ends,
+    /// it is only quiet.
+    fn may_go_on(&self) -> bool {
+        false
+    }
 }
 
 /// What a source counted while it was read. All counts are of the rows or frames read so far.

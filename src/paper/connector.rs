@@ -186,7 +186,8 @@ impl Connector for PaperConnector {
     fn status_dict(&self) -> Vec<(&'static str, bool)> {
         let paper = self.paper.lock();
         let count = u32::try_from(paper.names().instruments().len()).unwrap_or(u32::MAX);
-        let books = (0..count).all(|id| paper.sim().is_trusted(InstrumentId(id)));
+        let books = (0..count).all(|id| paper.sim().is_trusted(InstrumentId(id)))
+            && paper.wall().is_none_or(super::Wall::is_ready);
         let account = paper.trader(self.session).is_some();
         vec![
             ("symbols_mapping_initialized", count > 0),
@@ -198,7 +199,8 @@ impl Connector for PaperConnector {
     }
 
     fn network_status(&self) -> NetworkStatus {
-        NetworkStatus::Connected
+        let connected = self.paper.lock().wall().is_none_or(super::Wall::is_connected);
+        if connected { NetworkStatus::Connected } else { NetworkStatus::NotConnected }
     }
 
     fn supported_order_types(&self) -> Vec<OrderType> {

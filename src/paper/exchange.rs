@@ -77,11 +77,32 @@ struct Feed {
     messages: u64,
 }
 
+/// The wall clock of a live market, which nobody can play faster.
+pub trait Wall: Send {
+    /// What time it is.
+    fn now(&self) -> Timestamp;
+
+    /// Waits until the market says something, `most` at the longest.
+    fn wait(&self, most: Duration);
+
+    /// Whether the exchange is connected.
+    fn is_connected(&self) -> bool;
+
+    /// Whether every book that was asked for can be believed.
+    fn is_ready(&self) -> bool;
+}
+
+/// How long a live market is waited for: for its first books, and for a message that does not come.
+pub const LIVE_PATIENCE: Duration = Duration::from_secs(30);
+
+/// The longest wait between two looks at a live market.
+const LOOK: Duration = Duration::from_millis(50);
+
 impl Feed {
     fn peek(&mut self) -> Result<Option<Timestamp>, SourceError> {
         if self.next.is_none() && !self.ended {
             self.next = self.source.advance()?;
-            self.ended = self.next.is_none();
+            self.ended = self.next.is_none() && !self.source.may_go_on();
         }
         Ok(self.next)
     }
@@ -105,6 +126,8 @@ pub struct PaperExchange {
     lives: Lives,
     prints: Prints,
     journal: Box<dyn Journal>,
+    /// The wall clock that it follows, where its market is live.
+    wall: Option<Box<dyn Wall>>,
     /// The strategy that runs here, if one does.
     pub(super) agent: Option<Agent>,
 }
@@ -134,8 +157,49 @@ impl PaperExchange {
             lives: Lives::default(),
             prints: Prints::default(),
             journal: Box::new(NoJournal),
+            wall: None,
             agent: None,
         })
+    }
+
+    /// Follows the wall clock from now on: its market is live. What is waited for is waited for in real time.
+    pub fn follow(&mut self, wall: Box<dyn Wall>) {
+        self.now = self.now.max(wall.now());
+        self.started = self.now;
+        self.wall = Some(wall);
+    }
+
+    /// The wall clock that it follows, where its market is live.
+    pub fn wall(&self) -> Option<&dyn Wall> {
+        self.wall.as_deref()
+    }
+
+    /// Plays what has come by now on a live market, without waiting.
+    pub fn catch_up(&mut self) -> Result<(), PaperError> {
+        while self.tick(Timestamp::MAX)? {}
+        self.now = self.now.max(self.wall.as_ref().map_or(self.now, |wall| wall.now()));
+        Ok(())
+    }
+
+    /// Until when to wait for what is to come: for ever on a tape, which ends; for a while on a live market.
+    pub fn patience(&self) -> Timestamp {
+        if self.wall.is_some() { self.now.plus(LIVE_PATIENCE) } else { Timestamp::MAX }
+    }
+
+    /// Where the market is live, waits for the next thing to happen, `until` at the latest. False where there is
+    /// nothing to wait for.
+    fn wait(&mut self, until: Timestamp) -> Result<bool, PaperError> {
+        let next = self.next()?.map(|(at, _)| at);
+        let Some(wall) = &self.wall else { return Ok(false) };
+        let now = wall.now();
+        self.now = self.now.max(now.min(until));
+        if now >= until {
+            return Ok(false);
+        }
+        let next = next.unwrap_or(until).min(until);
+        let nanos = u64::try_from(next.nanos_since(now)).unwrap_or(0);
+        wall.wait(Duration::from_nanos(nanos).min(LOOK));
+        Ok(true)
     }
 
     /// Writes down what happens from now on.
@@ -301,10 +365,18 @@ impl PaperExchange {
         let before = self.feed.messages;
         let goal = before.saturating_add(messages);
         while self.feed.messages < goal {
-            if self.feed.peek()?.is_none() {
+            if self.feed.peek()?.is_some() {
+                self.tick(Timestamp::MAX)?;
+                continue;
+            }
+            if self.wall.is_none() {
                 break;
             }
-            self.tick(Timestamp::MAX)?;
+            let (until, before) = (self.patience(), self.feed.messages);
+            self.run_until(until, |paper| paper.feed.messages > before)?;
+            if self.feed.messages == before {
+                break;
+            }
         }
         // More messages of the same instant are not played; what is known by now is.
         while let Some((at, moment)) = self.next()?
@@ -318,7 +390,7 @@ impl PaperExchange {
 
     /// Lets time pass to `until` and plays all that happens.
     pub fn advance_to(&mut self, until: Timestamp) -> Result<(), PaperError> {
-        while self.tick(until)? {}
+        while self.tick(until)? || self.wait(until)? {}
         self.now = self.now.max(until);
         Ok(())
     }
@@ -326,7 +398,7 @@ impl PaperExchange {
     /// Lets so much time pass. At the end of the tape it stops at the last thing that happens.
     pub fn advance(&mut self, by: Duration) -> Result<Stop, PaperError> {
         let until = self.now.plus(by);
-        while self.tick(until)? {}
+        while self.tick(until)? || self.wait(until)? {}
         if self.next()?.is_none() && self.feed.ended {
             return Ok(Stop::EndOfTape);
         }
@@ -352,8 +424,8 @@ impl PaperExchange {
             if there(self) {
                 return Ok(Stop::Reached);
             }
-            if !self.tick(until)? {
-                if self.next()?.is_none() {
+            if !self.tick(until)? && !self.wait(until)? {
+                if self.next()?.is_none() && self.feed.ended {
                     return Ok(Stop::EndOfTape);
                 }
                 self.now = self.now.max(until);
@@ -386,7 +458,8 @@ impl PaperExchange {
     pub fn run_until_trusted(&mut self, wanted: &[InstrumentId]) -> Result<Vec<InstrumentId>, PaperError> {
         let missing =
             |paper: &Self| wanted.iter().copied().filter(|id| !paper.sim.is_trusted(*id)).collect::<Vec<_>>();
-        self.run_until(Timestamp::MAX, |paper| missing(paper).is_empty())?;
+        let until = self.patience();
+        self.run_until(until, |paper| missing(paper).is_empty())?;
         Ok(missing(self))
     }
 
@@ -404,11 +477,13 @@ impl PaperExchange {
     /// When the strategy that runs here wants to be woken. At the end of the market it sleeps.
     fn strategy_at(&mut self) -> Result<Option<Timestamp>, PaperError> {
         let wake = self.agent.as_ref().and_then(Agent::wake_at);
-        Ok(if wake.is_some() && self.feed.peek()?.is_none() { None } else { wake })
+        Ok(if wake.is_some() && self.feed.peek()?.is_none() && self.feed.ended { None } else { wake })
     }
 
     /// Does the next thing, if it happens by `limit`.
     fn tick(&mut self, limit: Timestamp) -> Result<bool, PaperError> {
+        // Nothing of a live market happens before its time.
+        let limit = self.wall.as_ref().map_or(limit, |wall| limit.min(wall.now()));
         let Some((at, moment)) = self.next()?.filter(|(at, _)| *at <= limit) else { return Ok(false) };
         self.now = at;
         match moment {

@@ -2,7 +2,7 @@
 //! back to each trader, and a journal; the paper connector over it.
 //!
 //! [`PaperExchange`] is synchronous and moves only when it is told to: by messages, by time, or until an answer is
-//! back. [`PaperHandle`] shares it between a connector and whoever lets its time pass ([`Pacer`] on the wall clock).
+//! back. Over a live market it follows a [`Wall`] clock that it is given. [`PaperHandle`] shares it between a connector and whoever lets its time pass ([`Pacer`] on the wall clock).
 //!
 //! Never here: venue JSON, where events come from, when an order fills (that is `sim`).
 //! Start at [`PaperExchange`], then [`PaperConnector`].
@@ -26,7 +26,7 @@ mod view;
 pub use agent::{Agent, AgentError};
 pub use connector::{PaperConnector, PaperHandle, share};
 pub use dictionary::Dictionary;
-pub use exchange::{PaperError, PaperExchange, PaperOptions, Stop};
+pub use exchange::{LIVE_PATIENCE, PaperError, PaperExchange, PaperOptions, Stop, Wall};
 pub use journal::{Journal, JournalError, NoJournal};
 pub use life::{Life, LifeEntry, LifeEvent};
 pub use pacer::{Pace, Pacer};

@@ -159,6 +159,15 @@ fn beat(shared: &Shared, paper: &PaperHandle, mut watch: impl FnMut(&PaperExchan
             continue;
         }
         let mut exchange = paper.lock();
+        if exchange.wall().is_some() {
+            let moved = exchange.catch_up();
+            watch(&exchange);
+            if let Err(error) = moved {
+                *shared.failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+                return;
+            }
+            continue;
+        }
         let moved = match decode(shared.pace.load(Ordering::Relaxed)).scale(real) {
             Some(by) => exchange.advance(by).map(|stop| stop == Stop::EndOfTape),
             None => exchange.step(BATCH).map(|played| played < BATCH),

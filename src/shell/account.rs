@@ -123,6 +123,7 @@ impl Shell {
         let mut text =
             "  Paper Trading Active: All orders are simulated, and no real orders are placed.\n\n".to_owned();
         text.push_str(&self.session_lines(opened));
+        text.push_str(&super::live::lines(opened));
         text.push_str("\n  Markets:\n");
         text.push_str(&market_table(opened).draw(Shape::Plain { gap: 1 }, 4));
         text.push_str("\n  Balances:\n");
@@ -150,6 +151,8 @@ impl Shell {
             "settings": opened.about.settings.iter().map(|(key, value)| json!([key, value])).collect::<Vec<_>>(),
             "orders": rows, "feed": paper.feed_stats(),
         });
+        drop(paper);
+        let json = super::live::add_to(json, opened);
         Ok(Reply::new(text, json))
     }
 

@@ -84,6 +84,12 @@ pub(super) const TOPICS: &[Topic] = &[
     topic("step", "step [N|30s]", "plays N market messages of all pairs, or so much time", ""),
     topic("run", "run", "plays to the end of the tape", ""),
     topic("wait", "wait ID [TIMEOUT]", "plays until an order is done", ""),
+    topic(
+        "record",
+        "record DIR|stop",
+        "records a live market's raw frames into a folder",
+        "The tape begins with every book anew, so that it stands for itself; `--tape` plays it.",
+    ),
     topic("speed", "speed [N|max]", "how fast the market plays by itself", ""),
     topic("pause", "pause", "stops the market", ""),
     topic("play", "play", "lets the market go on", ""),

@@ -13,6 +13,7 @@ mod help;
 mod interactive;
 mod interrupt;
 mod life;
+mod live;
 mod market;
 pub mod order_line;
 mod orders;
@@ -190,7 +191,7 @@ impl Shell {
             ))),
             "start" => self.start(rest),
             "stop" => self.stop(rest),
-            "record" => Err(ShellError("record: recording is not part of this build".to_owned())),
+            "record" => self.record(rest),
             "faults" => Err(ShellError("faults: fault injection is not part of this build".to_owned())),
             other => Err(ShellError(format!("unknown command {other:?}{}", help::did_you_mean(other)))),
         }

@@ -285,6 +285,11 @@ impl Shell {
         if !rest.is_empty() {
             return Err(usage("run"));
         }
+        if self.opened()?.about.live.is_some() {
+            return Err(ShellError(
+                "run: a live market has no end; `step` and `wait` wait for it".to_owned(),
+            ));
+        }
         if self.opened()?.about.endless {
             let instead = "`step`, `wait` and `play` move it";
             return Err(ShellError(format!("run: the market is played in a loop and has no end; {instead}")));
@@ -297,7 +302,7 @@ impl Shell {
         let mut paper = connector.handle().lock();
         let (from, before) = (paper.now(), paper.messages());
         let ended = match how {
-            Move::Messages(count) => paper.step(count)? < count,
+            Move::Messages(count) => paper.step(count)? < count && paper.at_end(),
             Move::Time(length) => paper.advance(length)? == Stop::EndOfTape,
             Move::End => run_to_end(&mut paper, self.interrupt.as_deref())?,
         };
@@ -351,7 +356,10 @@ impl Shell {
     }
 
     pub(super) fn pace(&mut self, command: &str, rest: &[&str]) -> Result<Reply, ShellError> {
-        self.opened()?;
+        if self.opened()?.about.live.is_some() {
+            let why = "a live market has a pace of its own";
+            return Err(ShellError(format!("{command}: {why}; recorded ones can be stopped and played")));
+        }
         let Some(pacer) = &self.pacer else {
             let text = "The market does not play by itself here; `step`, `run` and `wait` move it.\n";
             return Ok(Reply::new(text, json!({"by_itself": false})));

@@ -12,34 +12,42 @@ use crate::market::Timestamp;
 use crate::venue::Frame;
 use crate::venue::catalogue::Entry;
 
-/// Writes a tape. The file is there when [`finish`](Self::finish) has returned, and not before.
-pub struct TapeWriter {
-    out: OutFile,
+/// The lines of a tape, one at a time; the room for them is used again.
+#[derive(Default)]
+pub struct TapeLines {
     line: Vec<u8>,
     binary: String,
 }
 
-impl TapeWriter {
-    /// Starts a tape at `path` (compressed by its name; `-` is standard output).
-    pub fn create(path: &Path, header: &TapeHeader) -> io::Result<Self> {
-        let mut tape = Self { out: OutFile::create(path)?, line: Vec::new(), binary: String::new() };
-        tape.line = header.to_line().into_bytes();
-        tape.end_line()?;
-        Ok(tape)
+impl TapeLines {
+    /// The first line.
+    pub fn header(&mut self, header: &TapeHeader) -> &[u8] {
+        self.line = header.to_line().into_bytes();
+        self.ended()
     }
 
-    /// Adds a frame that went over `connection` at `time`.
+    /// A connection was established.
+    pub fn open(&mut self, time: Timestamp, connection: u64, url: &str) -> &[u8] {
+        self.line.clear();
+        let (time, url) = (time.nanos(), json!(url));
+        self.line
+            .extend_from_slice(format!(r#"{{"t":{time},"c":{connection},"d":"open","x":{url}}}"#).as_bytes());
+        self.ended()
+    }
+
+    /// A frame that went over `connection` at `time`.
     pub fn frame(
         &mut self,
         time: Timestamp,
         connection: u64,
         direction: Direction,
         frame: Frame<'_>,
-    ) -> io::Result<()> {
+    ) -> io::Result<&[u8]> {
         let way = match direction {
             Direction::In => "in",
             Direction::Out => "out",
         };
+        self.line.clear();
         write!(self.line, r#"{{"t":{},"c":{connection},"d":"{way}","#, time.nanos())?;
         match frame {
             Frame::Text(text) => {
@@ -53,14 +61,38 @@ impl TapeWriter {
             }
         }
         self.line.push(b'}');
-        self.end_line()
+        Ok(self.ended())
     }
 
-    fn end_line(&mut self) -> io::Result<()> {
+    fn ended(&mut self) -> &[u8] {
         self.line.push(b'\n');
-        self.out.write_all(&self.line)?;
-        self.line.clear();
-        Ok(())
+        &self.line
+    }
+}
+
+/// Writes a tape. The file is there when [`finish`](Self::finish) has returned, and not before.
+pub struct TapeWriter {
+    out: OutFile,
+    lines: TapeLines,
+}
+
+impl TapeWriter {
+    /// Starts a tape at `path` (compressed by its name; `-` is standard output).
+    pub fn create(path: &Path, header: &TapeHeader) -> io::Result<Self> {
+        let mut tape = Self { out: OutFile::create(path)?, lines: TapeLines::default() };
+        tape.out.write_all(tape.lines.header(header))?;
+        Ok(tape)
+    }
+
+    /// Adds a frame that went over `connection` at `time`.
+    pub fn frame(
+        &mut self,
+        time: Timestamp,
+        connection: u64,
+        direction: Direction,
+        frame: Frame<'_>,
+    ) -> io::Result<()> {
+        self.out.write_all(self.lines.frame(time, connection, direction, frame)?)
     }
 
     /// Writes what is left and gives the file its name.
