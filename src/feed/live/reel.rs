@@ -269,6 +269,13 @@ impl Reel {
         }
     }
 
+    /// A socket is gone: nothing may come for a while.
+    pub(super) fn flush(&self) {
+        if let Some(recorder) = self.lock().as_mut() {
+            recorder.attempt(|own| own.sink.flush());
+        }
+    }
+
     /// Time has passed.
     pub(super) fn tick(&self, now: Timestamp) {
         if let Some(recorder) = self.lock().as_mut()

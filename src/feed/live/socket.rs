@@ -102,6 +102,7 @@ impl Socket {
                 End::Lost(Lost(ref words)) => words.clone(),
             };
             self.link.lost(now, &words);
+            self.reel.flush();
             if matches!(end, End::Stopped) {
                 return;
             }
