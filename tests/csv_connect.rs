@@ -103,6 +103,45 @@ fn takers_wait_for_prints_where_there_is_no_book() {
 }
 
 #[test]
+fn a_liquidation_is_no_evidence_and_needs_no_book_of_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, header: &str, rows: &[&str]| {
+        let rows: String = rows.iter().map(|row| format!("bitmart,BTC_USDT,{row}\n")).collect();
+        std::fs::write(
+            folder.path().join(name),
+            format!("exchange,symbol,timestamp,local_timestamp,{header}\n{rows}"),
+        )
+        .unwrap();
+    };
+    let [one, two, three] = [
+        "1700000001000000,1700000001000000",
+        "1700000002000000,1700000002000000",
+        "1700000003000000,1700000003000000",
+    ];
+    write(
+        "book.csv",
+        "is_snapshot,side,price,amount",
+        &[
+            &format!("{one},true,bid,100,5"),
+            &format!("{one},true,ask,101,5"),
+            &format!("{three},false,bid,99,1"),
+        ],
+    );
+    write("x_liquidations.csv", "id,side,price,amount", &[&format!("{two},,sell,90,1000")]);
+    let ticker = "funding_timestamp,funding_rate,predicted_funding_rate,open_interest,last_price,index_price,mark_price";
+    write("ticker.csv", ticker, &[&format!("{two},1700020800000000,0.0001,,5,100,50.25,50.5")]);
+    let files =
+        ["--csv", "book.csv", "x_liquidations.csv", "ticker.csv", "--latency", "none", "--queue", "front"];
+    let commands = "buy 1 BTC-USDT at 100; run; order 1; order_book";
+    let said = session(folder.path(), &files, commands);
+    assert_says(&said, &["101", "100"]);
+    assert!(!said.1.contains("filled 1 BTC") && !said.1.contains("bought"), "{}", said.1);
+    // Alone they open nothing that could be traded on, and hurt nobody.
+    let (_, alone) = session(folder.path(), &["--csv", "ticker.csv", "--pair", "BTC-USDT"], "order_book");
+    assert!(!alone.contains("panicked"), "{alone}");
+}
+
+#[test]
 fn real_candles_dumps_and_arrays_fill_orders() {
     let folder = tempfile::tempdir().unwrap();
     let Some(candles) = shared("data/candles/candles_phemex_LINK-USDT_1m.csv") else { return };

@@ -739,6 +739,77 @@ fn bad_rows_of_levels_say_where_and_why() {
     );
 }
 
+const TICKER: &str = "exchange,symbol,timestamp,local_timestamp,funding_timestamp,funding_rate,predicted_funding_rate,open_interest,last_price,index_price,mark_price\n";
+
+#[test]
+fn tickers_and_liquidations_are_news() {
+    let news = |text: &str, name: &str| {
+        let file =
+            CsvFile::read(Path::new(name), Box::new(Cursor::new(text.to_owned())), &Symbols::default());
+        let mut source = file.unwrap().source(CsvOptions { strict: true, ..CsvOptions::default() }).unwrap();
+        let mut all = Vec::new();
+        while source.advance().unwrap().is_some() {
+            let group = source.group();
+            all.push(format!("{} {:?}", group.receive_time.nanos(), group.events));
+        }
+        (all, source.depth(papertape::market::InstrumentId(0)), source.stats().messages)
+    };
+    let rows = "\
+bitmex,XBTUSD,1700000005000000,1700000005020000,1700020800000000,0.0001,0.00012,250000000,36500.5,36498.21,36499.4
+bitmex,XBTUSD,1700000006000000,1700000006021000,,,,,36501,,
+bitmex,XBTUSD,1700000007000000,1700000007021000,,-0.00025,,,,,36500
+";
+    let (told, depth, messages) = news(&format!("{TICKER}{rows}"), "x.csv");
+    assert_eq!((depth, messages), (papertape::market::FeedDepth::News, 3));
+    assert_eq!(
+        told,
+        [
+            "1700000005020000000 [News(Mark(FinePrice(364994000000000))), News(Index(FinePrice(364982100000000))), \
+             News(Funding { rate: FundingRate(100000000), due: Timestamp(1700020800000000000) })]",
+            "1700000007021000000 [News(Mark(FinePrice(365000000000000))), \
+             News(Funding { rate: FundingRate(-250000000), due: Timestamp(9223372036854775807) })]",
+        ]
+    );
+    let rows = "\
+bitmex,XBTUSD,1700000007000000,1700000007030000,00000000-0000-4000-8000-0000000000aa,sell,36010.5,15000
+bitmex,XBTUSD,1700000009000000,1700000009030000,00000000-0000-4000-8000-0000000000ab,buy,37020,800
+";
+    let (told, depth, _) = news(&format!("{TRADES}{rows}"), "bitmex_liquidations_2023-11-14_XBTUSD.csv");
+    assert_eq!((depth, told.len()), (papertape::market::FeedDepth::News, 2));
+    assert!(told[0].contains("Liquidation { side: Sell,") && told[1].contains("Liquidation { side: Buy,"));
+}
+
+#[test]
+fn bad_rows_of_tickers_say_where_and_why() {
+    let row = |cells: &str| format!("bitmex,XBTUSD,1700000005000000,1700000005020000,{cells}");
+    let good = row("1700020800000000,0.0001,,,,36498.21,36499.4");
+    for (cells, want) in [
+        (
+            "1700020800000000,0.0001,,,,36498.21,36499.4,1",
+            "x.csv:3: column 12 (the row's last): \"\" is one of 12 columns, the header has 11",
+        ),
+        (",0.0001,,,,36498.21,3649O", "x.csv:3: column 11 (mark_price): \"3649O\" is not a decimal"),
+        (",0.0001,,,,-1,", "x.csv:3: column 10 (index_price): \"-1\" is not more than zero"),
+        (",lots,,,,,", "x.csv:3: column 6 (funding_rate): \"lots\" is not a decimal"),
+        (
+            "soon,,,,,,",
+            "x.csv:3: column 5 (funding_timestamp): \"soon\" is no time in ms, us or ns since the epoch",
+        ),
+        (
+            ",,,,,,99999999999999999999",
+            "x.csv:3: column 11 (mark_price): \"99999999999999999999\" is too large",
+        ),
+    ] {
+        assert_bad(TICKER, &good, &row(cells), want);
+    }
+    assert_bad(
+        TICKER,
+        &good,
+        "bitmex,XBTUSD,x,1700000005020000,,,,,,,",
+        "x.csv:3: column 3 (timestamp): \"x\" is no time in ms, us or ns since the epoch",
+    );
+}
+
 #[test]
 fn levels_are_written_as_they_were_read() {
     let folder = tempfile::tempdir().unwrap();

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use papertape::feed::convert::{ConvertOptions, convert};
 use papertape::feed::inspect::{InspectOptions, inspect};
 use papertape::feed::recording::{Recording, RecordingOptions};
-use papertape::market::{EventLog, Instrument, Source};
+use papertape::market::{EventLog, Instrument, MarketEvent, Source};
 use papertape::venue::connectors::usable_connector;
 use serde_json::Value;
 
@@ -250,7 +250,7 @@ fn no_file_of_rows_is_an_error() {
         ("{\"x\":1}\n", "x.csv"),
         (
             "exchange,symbol,timestamp,local_timestamp,funding_timestamp,funding_rate\n",
-            "a derivative_ticker file",
+            "derivative_ticker needs a column index_price",
         ),
     ] {
         let error = inspect(&write(folder.path(), "x.csv", text), &options()).unwrap_err().to_string();
@@ -448,4 +448,110 @@ fn the_command_prints_an_object_a_line_and_reads_standard_input() {
     let (code, out, _) = run(&["convert", "-", "tape.jsonl", "--json"]);
     let done: Value = serde_json::from_str(&out).unwrap();
     assert_eq!((code, &done["messages"], &done["files"][0]), (Some(0), &2.into(), &"tape.jsonl".into()));
+}
+
+/// Groups of one instrument of a source, in words that compare.
+fn told(source: &mut dyn Source) -> Vec<String> {
+    let mut all = Vec::new();
+    while source.advance().unwrap().is_some() {
+        let group = source.group();
+        // A frame that only counts on.
+        if group.events.is_empty() {
+            continue;
+        }
+        let symbol = source.instruments()[group.instrument.index()].symbol.clone();
+        let (at, received) = (group.exchange_time, group.receive_time);
+        // Ids of trades are in the text of the group.
+        let events: Vec<String> = group
+            .events
+            .iter()
+            .map(|event| match event {
+                MarketEvent::Trade(print) => {
+                    let id = String::from_utf8_lossy(print.id.of(group.ids)).into_owned();
+                    format!("{:?} {} {} {id}", print.aggressor, print.price.units(), print.qty.units())
+                }
+                other => format!("{other:?}"),
+            })
+            .collect();
+        all.push(format!("{symbol} {:?} {at} {received} {}", group.kind, events.join(" | ")));
+    }
+    all
+}
+
+/// Fails at the first line that differs, not with all of them.
+fn same<'l>(left: impl Iterator<Item = &'l String>, right: impl Iterator<Item = &'l String>, what: &str) {
+    let (left, right): (Vec<_>, Vec<_>) = (left.collect(), right.collect());
+    for (left, right) in left.iter().zip(&right) {
+        assert_eq!(left, right, "{what}");
+    }
+    assert_eq!(left.len(), right.len(), "{what}");
+}
+
+#[test]
+fn news_of_contracts_survive_csv_and_tape_at_every_venue() {
+    use papertape::feed::csv::{CsvFile, CsvKind, CsvOptions, Symbols, TardisWriter};
+    use papertape::feed::merge::{AnySource, Merge};
+    use papertape::feed::synth::SynthConfig;
+
+    for (name, kinds) in [
+        ("bitmex_perpetual_paper_trade", 4),
+        ("bitget_perpetual_paper_trade", 4),
+        ("bitmart_perpetual_paper_trade", 3),
+        ("phemex_perpetual_paper_trade", 3),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let connector = usable_connector(name).unwrap();
+        // Past BitMEX' first funding, through a fall in which many are liquidated.
+        let start = "2026-01-05T03:59:00Z".parse().unwrap();
+        let config = SynthConfig {
+            start,
+            duration: Some(std::time::Duration::from_secs(180)),
+            crash: Some("20s,-10%,30s".parse().unwrap()),
+            ..SynthConfig::demo(connector).unwrap()
+        };
+        let write = |source: &mut dyn Source, to: &str| {
+            let mut writer = TardisWriter::create(&folder.path().join(to), connector.exchange).unwrap();
+            while source.advance().unwrap().is_some() {
+                let group = source.group();
+                let instrument = &source.instruments()[group.instrument.index()];
+                writer.write(instrument, &group).unwrap();
+            }
+            assert_eq!(writer.left_out(), 0, "{name}");
+            writer.finish().unwrap()
+        };
+        let files = write(&mut config.market(), "first");
+        assert_eq!(files.len(), 2 * kinds, "{name}: {files:?}");
+        let read = |files: &[std::path::PathBuf]| {
+            let symbols = Symbols::of_catalogues();
+            let opened: Vec<CsvFile> =
+                files.iter().map(|file| CsvFile::open(file, &symbols).unwrap()).collect();
+            let known = [CsvKind::Book, CsvKind::Trades, CsvKind::Ticker, CsvKind::Liquidations];
+            assert!(opened.iter().all(|file| known.contains(&file.kind())));
+            let strict = || CsvOptions { strict: true, ..CsvOptions::default() };
+            let sources =
+                opened.into_iter().map(|file| Box::new(file.source(strict()).unwrap()) as AnySource);
+            Merge::new(sources.collect()).unwrap()
+        };
+        let sorted = |mut all: Vec<String>| {
+            all.sort();
+            all
+        };
+        let made = sorted(told(&mut config.market()));
+        let first = sorted(told(&mut read(&files)));
+        // A message may be several frames of one time, and is one message of a table: BitMEX' books, BitMart's prints.
+        let whole = !["bitmex", "bitmart"].contains(&connector.exchange);
+        let counts = |line: &&String| whole || line.contains("News");
+        same(first.iter().filter(counts), made.iter().filter(counts), name);
+        let tape = folder.path().join("tape.jsonl");
+        let done = convert(&files, &tape, &ConvertOptions::default(), &mut |_| ()).unwrap();
+        assert_eq!((done.read.errors, done.left_out), (0, 0));
+        let again = folder.path().join("again");
+        let back =
+            convert(std::slice::from_ref(&tape), &again, &ConvertOptions::default(), &mut |_| ()).unwrap();
+        assert_eq!((back.read.errors, back.left_out, back.files.len()), (0, 0, 2 * kinds), "{name}");
+        same(sorted(told(&mut read(&back.files))).iter(), first.iter(), name);
+        let count = |what: &str| made.iter().filter(|line| line.contains(what)).count();
+        assert!(count("Mark(") >= 350 && count("Index(") >= 350 && count("Funding") >= 6, "{name}");
+        assert_eq!(count("Liquidation") > 10, kinds == 4, "{name}: {}", count("Liquidation"));
+    }
 }

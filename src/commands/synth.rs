@@ -9,9 +9,10 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
 use super::UsageError;
+use crate::feed::csv::TardisWriter;
 use crate::feed::synth::{Crash, DEMO_SEED, SynthConfig, Walk};
 use crate::feed::tape::{Direction, TapeHeader, TapeWriter, VERSION};
-use crate::market::{Instrument, Pair, RuleOrigin, Timestamp, parse_duration};
+use crate::market::{Instrument, Pair, RuleOrigin, Source, Timestamp, parse_duration};
 use crate::venue::Frame;
 use crate::venue::catalogue::Catalogue;
 use crate::venue::connectors::{Connector, usable_connector};
@@ -168,9 +169,28 @@ fn write_tape(config: &SynthConfig, connector: &Connector, out: &Path) -> Result
     Ok(written)
 }
 
-/// The seam of the CSV writer: it takes the market as a source, `config.market()`.
-fn write_csv(_config: &SynthConfig, _out: &Path) -> Result<Written, Box<dyn Error>> {
-    Err(UsageError("--as csv is planned; use --as tape".to_owned()).into())
+/// The market as it is read from its frames, a file a kind and symbol.
+fn write_csv(config: &SynthConfig, out: &Path) -> Result<Written, Box<dyn Error>> {
+    if out == Path::new("-") {
+        return Err(UsageError("--as csv writes a folder, one file a kind; name one".to_owned()).into());
+    }
+    let bar = progress(config);
+    let mut csv = TardisWriter::create(out, config.venue.name())?;
+    let mut market = config.market();
+    let mut written = Written { messages: 0, last: config.start };
+    while let Some(time) = market.advance()? {
+        let group = market.group();
+        if let Some(instrument) = market.instruments().get(group.instrument.index()) {
+            csv.write(instrument, &group)?;
+        }
+        written = Written { messages: written.messages + 1, last: time };
+        if written.messages.is_multiple_of(4_096) {
+            bar.set_position(if config.events.is_some() { written.messages } else { seconds(config, time) });
+        }
+    }
+    csv.finish()?;
+    bar.finish_and_clear();
+    Ok(written)
 }
 
 fn seconds(config: &SynthConfig, time: Timestamp) -> u64 {
@@ -189,7 +209,6 @@ fn progress(config: &SynthConfig) -> ProgressBar {
 mod tests {
     use super::*;
     use crate::feed::tape::{TapeOptions, TapeReader};
-    use crate::market::Source;
 
     #[derive(clap::Parser)]
     struct Line {
@@ -231,6 +250,24 @@ mod tests {
             }
         }
         assert_eq!(tape.stats(), market.stats());
+    }
+
+    #[test]
+    fn a_folder_of_csv_holds_a_contracts_news_too() {
+        let dir = tempfile::tempdir().unwrap();
+        let out = dir.path().join("csv");
+        let line = format!(
+            "--connector bitmex_perpetual_paper_trade --pair XBT-USD --duration 5m --seed 5 --crash 1m,-10%,30s --as csv --out {}",
+            out.display()
+        );
+        synth(&line).unwrap();
+        let mut names: Vec<String> = std::fs::read_dir(&out)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
+            .collect();
+        names.sort();
+        let want = ["derivative_ticker", "incremental_book_L2", "liquidations", "trades"];
+        assert_eq!(names, want.map(|kind| format!("bitmex_{kind}_2026-01-05_XBTUSD.csv")));
     }
 
     #[test]

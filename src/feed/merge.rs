@@ -273,6 +273,7 @@ fn deeper(a: FeedDepth, b: FeedDepth) -> FeedDepth {
     match (a, b) {
         (FeedDepth::Full, _) | (_, FeedDepth::Full) => FeedDepth::Full,
         (FeedDepth::Levels(a), FeedDepth::Levels(b)) => FeedDepth::Levels(a.max(b)),
+        (FeedDepth::News, other) | (other, FeedDepth::News) => other,
         (FeedDepth::Candles, other) | (other, FeedDepth::Candles) => other,
         (FeedDepth::Prints, other) | (other, FeedDepth::Prints) => other,
     }

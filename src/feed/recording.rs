@@ -86,7 +86,11 @@ impl Opened {
         } else {
             TapeReader::open(file, tape)
         };
-        reader.map(Box::new).map(Self::Tape)
+        let reader = reader?;
+        for instrument in reader.instruments() {
+            symbols.know_beside(reader.venue().name(), instrument.clone());
+        }
+        Ok(Self::Tape(Box::new(reader)))
     }
 
     /// The venue of a tape, the exchange that a CSV file names.

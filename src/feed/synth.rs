@@ -4,10 +4,12 @@
 //! them, [`Market`] is the [`Source`] that decodes them. Receive times are whole microseconds, exchange times whole
 //! milliseconds, and no two messages of a symbol share a receive time.
 //!
-//! Never here: a file being written. The parts: `model` is one instrument's market, `dice` the random draws.
+//! Never here: a file being written. The parts: `model` is one instrument's market, `teller` what is told
+//! of a contract beside it, `dice` the random draws.
 
 mod dice;
 mod model;
+mod teller;
 
 use std::path::Path;
 use std::str::FromStr;
@@ -241,8 +243,8 @@ impl Frames {
         let markets = config.instruments.iter().zip(0..).map(|(instrument, id)| {
             let price = usual_price(instrument.pair.base.as_str());
             let seed = (config.seed, config.start);
-            let mut model =
-                Model::new(InstrumentId(id), instrument, price, seed, (config.walk, config.crash));
+            let (ways, funding) = ((config.walk, config.crash), config.venue.funding());
+            let mut model = Model::new(InstrumentId(id), instrument, price, seed, ways, funding);
             let mut log = EventLog::default();
             model.open(&mut log);
             Pending { model, log, next: 0 }

@@ -384,7 +384,7 @@ impl Source for TapeReader {
 /// How deep: deeper is more.
 fn rank(depth: FeedDepth) -> u64 {
     match depth {
-        FeedDepth::Prints | FeedDepth::Candles => 0,
+        FeedDepth::Prints | FeedDepth::Candles | FeedDepth::News => 0,
         FeedDepth::Levels(levels) => u64::from(levels),
         FeedDepth::Full => u64::MAX,
     }

@@ -19,12 +19,14 @@ pub enum FeedDepth {
     Prints,
     /// No book and no prints: the path that candles tell of ([`MarketEvent::Candle`](super::MarketEvent::Candle)).
     Candles,
+    /// Nothing of the market itself: only what is told beside it ([`MarketEvent::News`](super::MarketEvent::News)).
+    News,
 }
 
 impl FeedDepth {
     /// Whether there is no book to trust, to stand in or to take from (rule 14).
     pub const fn is_thin(self) -> bool {
-        matches!(self, Self::Prints | Self::Candles)
+        matches!(self, Self::Prints | Self::Candles | Self::News)
     }
 }
 

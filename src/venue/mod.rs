@@ -14,6 +14,7 @@ pub mod contracts;
 pub mod hitbtc;
 pub mod infer;
 pub mod live;
+mod news;
 pub mod phemex;
 mod reading;
 mod rules;
@@ -129,6 +130,11 @@ pub trait Venue: Sync {
         LATE_PRINTS
     }
 
+    /// When funding of its contracts is due, where a contract's own list does not say.
+    fn funding(&self) -> FundingTimes {
+        FundingTimes { every: Duration::from_secs(8 * 3_600), after_midnight: Duration::ZERO, settled: false }
+    }
+
     /// A decoder of its public frames.
     fn decoder(&self, known: Known) -> Box<dyn Decoder + Send>;
 
@@ -152,6 +158,27 @@ pub trait Venue: Sync {
 
     /// How it says that an order ended before all of it filled.
     fn ending(&self, reason: CancelReason, anything_filled: bool) -> NativeEnding;
+}
+
+/// When funding is due, in UTC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FundingTimes {
+    /// The time between two of them; a whole number of them makes a day.
+    pub every: Duration,
+    /// The first of a day.
+    pub after_midnight: Duration,
+    /// Whether the exchange tells of each when it is done, too.
+    pub settled: bool,
+}
+
+impl FundingTimes {
+    /// The first one after `time`.
+    pub fn next(self, time: Timestamp) -> Timestamp {
+        let nanos = |length: Duration| i64::try_from(length.as_nanos()).unwrap_or(i64::MAX);
+        let (every, first) = (nanos(self.every).max(1), nanos(self.after_midnight));
+        let since = time.nanos().saturating_sub(first).rem_euclid(every);
+        Timestamp::from_nanos(time.nanos().saturating_add(every - since))
+    }
 }
 
 /// A refused request, with what a venue needs to word its answer.
@@ -292,6 +319,20 @@ mod tests {
             (Trace::File("tape.jsonl"), None),
         ] {
             assert_eq!(trace(seen), want, "{seen:?}");
+        }
+    }
+
+    #[test]
+    fn funding_is_due_at_the_times_of_the_day() {
+        let at = |text: &str| text.parse::<Timestamp>().unwrap();
+        for (name, time, want) in [
+            ("bitget", "2026-01-05T00:00:00Z", "2026-01-05T08:00:00Z"),
+            ("bitget", "2026-01-05T07:59:59.999999999Z", "2026-01-05T08:00:00Z"),
+            ("phemex", "2026-01-05T16:00:00.1Z", "2026-01-06T00:00:00Z"),
+            ("bitmex", "2026-01-05T00:00:00Z", "2026-01-05T04:00:00Z"),
+            ("bitmex", "2026-01-05T20:00:00Z", "2026-01-06T04:00:00Z"),
+        ] {
+            assert_eq!(venue(name).unwrap().funding().next(at(time)), at(want), "{name} {time}");
         }
     }
 

@@ -13,6 +13,7 @@ use super::levels::{LevelsFile, LevelsSource};
 use super::npz::{MAGIC, NpzFile, NpzSource};
 use super::source::{TardisFile, TardisSource};
 use super::symbols::Symbols;
+use super::ticker::{TickerFile, TickerSource};
 use crate::feed::lines;
 use crate::feed::warnings::Warnings;
 use crate::market::{FeedDepth, FeedStats, Group, Instrument, InstrumentId, Source, SourceError, Timestamp};
@@ -51,6 +52,7 @@ pub struct CsvFile {
 enum Looked {
     Tardis(Box<TardisFile>),
     Levels(Box<LevelsFile>),
+    Ticker(Box<TickerFile>),
     Dump(Box<DumpFile>),
     Candles(Box<CandleFile>),
     Npz(Box<NpzFile>),
@@ -83,12 +85,13 @@ impl CsvFile {
         let header: Vec<String> = names.map(|name| String::from_utf8_lossy(name).trim().to_owned()).collect();
         let kind = CsvKind::of(file, &header)?;
         let looked = match kind {
-            CsvKind::Book | CsvKind::Trades => {
+            CsvKind::Book | CsvKind::Trades | CsvKind::Liquidations => {
                 Looked::Tardis(Box::new(TardisFile::read(file, kind, &header, lines, symbols)?))
             }
             CsvKind::BitmexTrade | CsvKind::BitmexQuote => {
                 Looked::Dump(Box::new(DumpFile::read(file, kind, header, lines, symbols)?))
             }
+            CsvKind::Ticker => Looked::Ticker(Box::new(TickerFile::read(file, header, lines)?)),
             CsvKind::Candles => Looked::Candles(Box::new(CandleFile::read(file, header, lines, symbols)?)),
             _ => Looked::Levels(Box::new(LevelsFile::read(file, kind, header, lines, symbols)?)),
         };
@@ -105,6 +108,7 @@ impl CsvFile {
         match &self.looked {
             Looked::Tardis(file) => file.seen(),
             Looked::Levels(file) => file.seen(),
+            Looked::Ticker(file) => file.seen(),
             Looked::Dump(file) => file.seen(),
             Looked::Candles(file) => file.seen(),
             Looked::Npz(file) => file.seen(),
@@ -136,6 +140,7 @@ impl CsvFile {
         let reading = match looked {
             Looked::Tardis(looked) => Reading::Tardis(Box::new(looked.source(file, symbols, options))),
             Looked::Levels(looked) => Reading::Levels(Box::new(looked.source(file, symbols, options))),
+            Looked::Ticker(looked) => Reading::Ticker(Box::new(looked.source(file, symbols, options))),
             Looked::Dump(looked) => Reading::Dump(Box::new(looked.source(file, symbols, options))),
             Looked::Candles(looked) => Reading::Candles(Box::new(looked.source(file, symbols, options))),
             Looked::Npz(looked) => Reading::Npz(Box::new(looked.source(file, symbols, options)?)),
@@ -174,6 +179,7 @@ pub struct CsvSource {
 enum Reading {
     Tardis(Box<TardisSource>),
     Levels(Box<LevelsSource>),
+    Ticker(Box<TickerSource>),
     Dump(Box<DumpSource>),
     Candles(Box<CandleSource>),
     Npz(Box<NpzSource>),
@@ -200,6 +206,7 @@ impl CsvSource {
         match &self.reading {
             Reading::Tardis(source) => source.rows(),
             Reading::Levels(source) => source.rows(),
+            Reading::Ticker(source) => source.rows(),
             Reading::Dump(source) => source.rows(),
             Reading::Candles(source) => source.rows(),
             Reading::Npz(source) => source.rows(),
@@ -210,6 +217,7 @@ impl CsvSource {
         match &self.reading {
             Reading::Tardis(source) => source.as_ref(),
             Reading::Levels(source) => source.as_ref(),
+            Reading::Ticker(source) => source.as_ref(),
             Reading::Dump(source) => source.as_ref(),
             Reading::Candles(source) => source.as_ref(),
             Reading::Npz(source) => source.as_ref(),
@@ -231,6 +239,7 @@ impl Source for CsvSource {
         match &mut self.reading {
             Reading::Tardis(source) => source.advance(),
             Reading::Levels(source) => source.advance(),
+            Reading::Ticker(source) => source.advance(),
             Reading::Dump(source) => source.advance(),
             Reading::Candles(source) => source.advance(),
             Reading::Npz(source) => source.advance(),
@@ -242,6 +251,7 @@ impl Source for CsvSource {
         match &self.reading {
             Reading::Tardis(source) => source.group(),
             Reading::Levels(source) => source.group(),
+            Reading::Ticker(source) => source.group(),
             Reading::Dump(source) => source.group(),
             Reading::Candles(source) => source.group(),
             Reading::Npz(source) => source.group(),

@@ -18,6 +18,10 @@ pub enum CsvKind {
     Quotes,
     /// Tardis `book_ticker`: the same columns, from the exchange's own channel.
     BookTicker,
+    /// Tardis `derivative_ticker`: mark, index and funding.
+    Ticker,
+    /// Tardis `liquidations`: orders that closed somebody's position.
+    Liquidations,
     /// BitMEX' daily dump of trades.
     BitmexTrade,
     /// BitMEX' daily dump of quotes.
@@ -39,6 +43,8 @@ impl CsvKind {
             Self::BookSnapshot(_) => "book_snapshot",
             Self::Quotes => "quotes",
             Self::BookTicker => "book_ticker",
+            Self::Ticker => "derivative_ticker",
+            Self::Liquidations => "liquidations",
             Self::BitmexTrade => "BitMEX trade dump",
             Self::BitmexQuote => "BitMEX quote dump",
             Self::Candles => "candles",
@@ -52,7 +58,7 @@ impl CsvKind {
     }
 }
 
-const READ: &str = "papertape reads incremental_book_L2, book_snapshot_5 and _25, quotes, book_ticker, trades, BitMEX trade and quote dumps, candles and .npz";
+const READ: &str = "papertape reads incremental_book_L2, book_snapshot_5 and _25, quotes, book_ticker, trades, derivative_ticker, liquidations, BitMEX trade and quote dumps, candles and .npz";
 
 fn kind_of(file: &Path, header: &[String]) -> Result<CsvKind, String> {
     let has = |name: &str| header.iter().any(|have| have == name);
@@ -77,14 +83,13 @@ fn kind_of(file: &Path, header: &[String]) -> Result<CsvKind, String> {
     if all(&["open", "high", "low", "close"]) {
         return Ok(CsvKind::Candles);
     }
-    if has("id") || (called.contains("_trades") && has("side")) {
-        if called.contains("liquidations") {
-            return Err(format!("a liquidations file, which is no evidence of trades; {READ}"));
-        }
-        return Ok(CsvKind::Trades);
-    }
     if has("funding_rate") {
-        return Err(format!("a derivative_ticker file; {READ}"));
+        return Ok(CsvKind::Ticker);
+    }
+    if has("id") || (called.contains("_trades") && has("side")) {
+        // Two kinds with the same columns: the name decides.
+        let liquidations = called.contains("liquidations");
+        return Ok(if liquidations { CsvKind::Liquidations } else { CsvKind::Trades });
     }
     Err(format!("no known kind of CSV: the header is {:?}; {READ}", crop(&header.join(","))))
 }
@@ -151,6 +156,12 @@ mod tests {
                 CsvKind::BitmexTrade,
             ),
             ("x.csv", "timestamp,open,high,low,close,volume", CsvKind::Candles),
+            (
+                "bitmex_Liquidations_2024-01-01_XBTUSD.csv",
+                "exchange,symbol,timestamp,local_timestamp,id,side,price,amount",
+                CsvKind::Liquidations,
+            ),
+            ("x.csv", &crate::feed::csv::ticker::COLUMNS.join(","), CsvKind::Ticker),
         ] {
             assert_eq!(kind(file, header), Ok(want), "{header}");
         }
@@ -158,15 +169,8 @@ mod tests {
 
     #[test]
     fn other_files_are_refused_with_a_reason() {
-        let trades = "exchange,symbol,timestamp,local_timestamp,id,side,price,amount";
-        for (file, header, want) in [
-            ("a_liquidations_b.csv", trades, "a liquidations file"),
-            ("x.csv", "exchange,symbol,timestamp,funding_rate", "a derivative_ticker file"),
-            ("q.csv", "\u{0}\u{1}", "no known kind of CSV"),
-        ] {
-            let error = kind(file, header).unwrap_err();
-            assert!(error.contains(want), "{error}");
-        }
+        let error = kind("q.csv", "\u{0}\u{1}").unwrap_err();
+        assert!(error.contains("no known kind of CSV"), "{error}");
         let column = |header: &str, wanted| {
             let header: Vec<String> = header.split(',').map(str::to_owned).collect();
             column(Path::new("x.csv"), CsvKind::Book, &header, wanted).unwrap_err().to_string()

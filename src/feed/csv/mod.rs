@@ -2,7 +2,7 @@
 //!
 //! [`CsvFile`] opens one file of any kind and [`CsvSource`] reads it. Rows of `incremental_book_L2` and `trades` in the
 //! standard column order are parsed in place in one reused buffer (`source`); any other row and every other kind goes
-//! through the csv parser (`levels`, `dump`, `candles`);
+//! through the csv parser (`levels`, `ticker`, `dump`, `candles`);
 //! `.npz` is an array and no text. A bad row is counted and left out, or stops a strict reader. [`Symbols`] says which
 //! instrument a file's symbol is; files that are read together share one. [`TardisWriter`] writes.
 //!
@@ -23,6 +23,7 @@ mod row;
 mod source;
 mod swar;
 mod symbols;
+mod ticker;
 mod write;
 
 pub use file::{CsvFile, CsvOptions, CsvSource};

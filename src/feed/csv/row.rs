@@ -259,7 +259,7 @@ impl<'a> Fields<'a> {
         let price = price.map_err(|fault| self.fault(Role::Price, fault))?;
         let qty = cell::units(self.get(Role::Amount), scales.qty);
         let qty = qty.map_err(|fault| self.fault(Role::Amount, fault))?;
-        if qty == 0 && self.columns.kind == CsvKind::Trades {
+        if qty == 0 && self.columns.kind != CsvKind::Book {
             return Err(self.fault(Role::Amount, "is zero"));
         }
         Ok(Row {
@@ -287,9 +287,14 @@ impl<'a> Fields<'a> {
 
     fn side(&self) -> Result<Option<Side>, RowFault> {
         match (self.columns.kind, self.get(Role::Side)) {
-            (CsvKind::Book, b"bid") | (CsvKind::Trades, b"buy") => Ok(Some(Side::Buy)),
-            (CsvKind::Book, b"ask") | (CsvKind::Trades, b"sell") => Ok(Some(Side::Sell)),
+            (CsvKind::Book, b"bid") | (CsvKind::Trades | CsvKind::Liquidations, b"buy") => {
+                Ok(Some(Side::Buy))
+            }
+            (CsvKind::Book, b"ask") | (CsvKind::Trades | CsvKind::Liquidations, b"sell") => {
+                Ok(Some(Side::Sell))
+            }
             (CsvKind::Trades, b"unknown") => Ok(None),
+            (CsvKind::Liquidations, _) => Err(self.fault(Role::Side, "is neither buy nor sell")),
             (CsvKind::Book, _) => Err(self.fault(Role::Side, "is neither bid nor ask")),
             _ => Err(self.fault(Role::Side, "is none of buy, sell, unknown")),
         }

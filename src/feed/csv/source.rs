@@ -15,8 +15,8 @@ use super::row::{Fields, Prefix, Row, Scales, Stamps, book_row, trade_row};
 use super::symbols::Symbols;
 use crate::feed::infer;
 use crate::market::{
-    EMPTY, FeedDepth, FeedStats, Group, GroupKind, IdSpan, Instrument, InstrumentId, MarketEvent, Print,
-    Source, SourceError, Timestamp,
+    EMPTY, FeedDepth, FeedStats, Group, GroupKind, IdSpan, Instrument, InstrumentId, MarketEvent, News,
+    Print, Source, SourceError, Timestamp,
 };
 
 /// A row this much earlier than the clock is reported with file and line.
@@ -268,7 +268,10 @@ impl TardisSource {
         let row = fields.row(plain, scales)?;
         self.current = index;
         self.digits = match fields.get(Role::LocalTimestamp).len() {
-            digits @ (16 | 19) if self.columns.standard => digits,
+            // Liquidations are few.
+            digits @ (16 | 19) if self.columns.standard && self.columns.kind != CsvKind::Liquidations => {
+                digits
+            }
             _ => 0,
         };
         if self.columns.kind == CsvKind::Trades {
@@ -364,7 +367,10 @@ impl TardisSource {
         let Row { side, price, qty, .. } = *row;
         match (self.columns.kind, side) {
             (CsvKind::Book, Some(side)) => self.events.push(MarketEvent::Level { side, price, qty }),
-            (CsvKind::Book, None) => {}
+            (CsvKind::Book | CsvKind::Liquidations, None) => {}
+            (CsvKind::Liquidations, Some(side)) => {
+                self.events.push(MarketEvent::News(News::Liquidation { side, price, qty }));
+            }
             (_, aggressor) => {
                 let id = match (u32::try_from(self.ids.len()), u16::try_from(self.row_id.len())) {
                     (Ok(start), Ok(len)) => IdSpan { start, len },
@@ -462,6 +468,7 @@ impl Source for TardisSource {
     fn depth(&self, _: InstrumentId) -> FeedDepth {
         match self.columns.kind {
             CsvKind::Book => FeedDepth::Full,
+            CsvKind::Liquidations => FeedDepth::News,
             _ => FeedDepth::Prints,
         }
     }

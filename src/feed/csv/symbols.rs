@@ -24,6 +24,8 @@ pub struct Symbols(Arc<Mutex<Inner>>);
 #[derive(Debug, Default)]
 struct Inner {
     known: BTreeMap<SmolStr, Instrument>,
+    /// By exchange and symbol: what a tape beside the files says.
+    beside: BTreeMap<(SmolStr, SmolStr), Instrument>,
     /// Whether venues are asked for the pairs of their symbols.
     venues: bool,
     /// Whether venues are asked for their catalogues.
@@ -55,6 +57,13 @@ impl Symbols {
     /// Describes the instrument of its symbol, in whatever file it turns up. The case of letters does not matter.
     pub fn know(&self, instrument: Instrument) {
         self.lock().known.insert(instrument.symbol.to_ascii_uppercase().into(), instrument);
+    }
+
+    /// Describes an instrument as a tape beside the files has it, so that both speak of one in one scale. What
+    /// [`know`](Self::know) says wins.
+    pub fn know_beside(&self, exchange: &str, instrument: Instrument) {
+        let key = (exchange.into(), instrument.symbol.to_ascii_uppercase().into());
+        self.lock().beside.insert(key, instrument);
     }
 
     /// Says what pair a file's symbol is (`--symbol`).
@@ -113,7 +122,9 @@ impl Symbols {
         let upper = symbol.to_ascii_uppercase();
         let pair = inner.pair(exchange, symbol);
         let inferred = inner.seen.remove(&key).unwrap_or_default().finish(symbol, pair);
-        let known = inner.known.get(upper.as_str()).cloned().or_else(|| inner.catalogued(exchange, &upper));
+        let beside = inner.beside.get(&(exchange.into(), upper.as_str().into()));
+        let known = inner.known.get(upper.as_str()).or(beside).cloned();
+        let known = known.or_else(|| inner.catalogued(exchange, &upper));
         let mut instrument = match (known, inferred) {
             (Some(known), Ok(inferred)) => widened(known, &inferred),
             (Some(known), Err(_)) => known,

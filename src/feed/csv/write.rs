@@ -10,7 +10,10 @@ use smol_str::SmolStr;
 
 use super::columns::columns;
 use super::kind::CsvKind;
-use crate::market::{FeedDepth, Group, GroupKind, Instrument, MarketEvent, Price, Print, Side};
+use super::ticker::COLUMNS;
+use crate::market::{
+    FeedDepth, Group, GroupKind, Instrument, MarketEvent, News, Price, Print, Side, Timestamp,
+};
 
 /// Something could not be written.
 #[derive(Debug, thiserror::Error)]
@@ -120,8 +123,13 @@ impl TardisWriter {
 
     /// Adds one group of `instrument`.
     pub fn write(&mut self, instrument: &Instrument, group: &Group<'_>) -> Result<(), WriteError> {
-        let odd = |nanos: i64| nanos % 1_000 != 0;
-        if !self.nanos && (odd(group.exchange_time.nanos()) || odd(group.receive_time.nanos())) {
+        let odd = |time: Timestamp| time.nanos() % 1_000 != 0;
+        let odd_due = |event: &MarketEvent| match event {
+            MarketEvent::News(News::Funding { due, .. }) => *due != Timestamp::MAX && odd(*due),
+            _ => false,
+        };
+        let odd = odd(group.exchange_time) || odd(group.receive_time) || group.events.iter().any(odd_due);
+        if !self.nanos && odd {
             self.switch_to_nanos()?;
         }
         let unit = if self.nanos { 1 } else { 1_000 };
@@ -133,19 +141,52 @@ impl TardisWriter {
                 None => self.write_book(instrument, group)?,
             }
         }
+        let mut numbers = Vec::new();
         for event in group.events {
             match event {
                 MarketEvent::Level { .. } => {}
                 MarketEvent::Trade(print) => self.write_print(instrument, group, print)?,
-                MarketEvent::Distrust
-                | MarketEvent::Trading(_)
-                | MarketEvent::Candle(_)
-                | MarketEvent::News(_) => {
+                MarketEvent::News(News::Liquidation { side, price, qty }) => {
+                    self.cells.values(instrument, *price, *qty);
+                    self.row(CsvKind::Liquidations, instrument, group, b"", side.name())?;
+                }
+                MarketEvent::News(news) => numbers.push(*news),
+                MarketEvent::Distrust | MarketEvent::Trading(_) | MarketEvent::Candle(_) => {
                     self.left_out += 1;
                 }
             }
         }
-        Ok(())
+        if numbers.is_empty() { Ok(()) } else { self.write_ticker(instrument, group, &numbers) }
+    }
+
+    /// Writes mark, index and funding of a group as one row.
+    fn write_ticker(
+        &mut self,
+        instrument: &Instrument,
+        group: &Group<'_>,
+        numbers: &[News],
+    ) -> Result<(), WriteError> {
+        let mut row = [const { String::new() }; COLUMNS.len()];
+        row[0].clone_from(&self.exchange);
+        row[1] = instrument.symbol.to_ascii_uppercase();
+        row[2].clone_from(&self.cells.exchange_time);
+        row[3].clone_from(&self.cells.receive_time);
+        for news in numbers {
+            match news {
+                News::Mark(price) => row[10] = price.to_string(),
+                News::Index(price) => row[9] = price.to_string(),
+                News::Funding { rate, due } => {
+                    row[5] = rate.to_string();
+                    if *due != Timestamp::MAX {
+                        row[4] = (due.nanos() / if self.nanos { 1 } else { 1_000 }).to_string();
+                    }
+                }
+                News::Liquidation { .. } => {}
+            }
+        }
+        let at = self.find(CsvKind::Ticker, instrument, group)?;
+        let Some(file) = self.files.get_mut(at) else { return Ok(()) };
+        file.put(&self.work, row)
     }
 
     /// How many events CSV could not say: distrust and halts.
@@ -343,7 +384,7 @@ impl TardisWriter {
             let old = self.work.join("microseconds");
             fs::rename(&path, &old).map_err(failed)?;
             let mut writer = self.writer(&file.name, file.kind)?;
-            copy_as_nanos(&old, &mut writer).map_err(|cause| failed(cause.into()))?;
+            copy_as_nanos(&old, file.kind, &mut writer).map_err(|cause| failed(cause.into()))?;
             fs::remove_file(&old).map_err(failed)?;
             self.files.push(OutFile { writer, ..file });
         }
@@ -364,20 +405,22 @@ fn header(kind: CsvKind) -> Vec<String> {
         CsvKind::Quotes => {
             names.extend(own(&["ask_amount", "ask_price", "bid_price", "bid_amount"]));
         }
+        CsvKind::Ticker => return own(&COLUMNS),
         _ => return own(&columns(kind)),
     }
     names
 }
 
-fn copy_as_nanos(from: &Path, to: &mut csv::Writer<File>) -> Result<(), csv::Error> {
+fn copy_as_nanos(from: &Path, kind: CsvKind, to: &mut csv::Writer<File>) -> Result<(), csv::Error> {
+    let last_time = if kind == CsvKind::Ticker { 4 } else { 3 };
     let mut reader = csv::Reader::from_path(from)?;
     let (mut row, mut time) = (csv::ByteRecord::new(), Vec::new());
     while reader.read_byte_record(&mut row)? {
         for (index, field) in row.iter().enumerate() {
             time.clear();
             time.extend_from_slice(field);
-            // A zero stays a zero.
-            if matches!(index, 2 | 3) && field != b"0" {
+            // A zero stays a zero, and nothing nothing.
+            if (2..=last_time).contains(&index) && !matches!(field, b"" | b"0") {
                 time.extend_from_slice(b"000");
             }
             to.write_field(&time)?;

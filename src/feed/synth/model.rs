@@ -6,10 +6,12 @@
 use std::collections::BTreeMap;
 
 use super::dice::Dice;
+use super::teller::Teller;
 use super::{Crash, Walk, usual_price};
 use crate::market::{
     EventLog, GroupKind, Instrument, InstrumentId, MarketEvent, Price, Product, Qty, Side, Timestamp,
 };
+use crate::venue::FundingTimes;
 
 /// Levels a side, as many as the feed shows.
 const LEVELS: usize = 100;
@@ -56,6 +58,8 @@ pub(super) struct Model {
     received: i64,
     exchange: i64,
     start: Timestamp,
+    /// What tells of a contract beside its market.
+    teller: Option<Teller>,
 }
 
 /// A level: its price in ticks, its size in lots. A side is a list of them, best first.
@@ -73,11 +77,14 @@ impl Model {
         price: f64,
         (seed, start): (u64, Timestamp),
         (walk, crash): (Walk, Option<Crash>),
+        funding: FundingTimes,
     ) -> Self {
         let step = |units: i64, scale: u8| units as f64 / power_of_ten(scale);
         let tick = step(instrument.rule.tick.units(), instrument.price_scale);
         let lot = step(instrument.rule.lot.units(), instrument.qty_scale);
         let anchor = (price / tick).floor().max(2.0 * LEVELS as f64);
+        let level = (LEVEL_VALUE / lot_value(instrument, price, lot)).max(4.0);
+        let contract = instrument.product != Product::Spot;
         Self {
             id,
             tick: instrument.rule.tick.units(),
@@ -91,12 +98,13 @@ impl Model {
             fair: anchor,
             flutter: 0.0,
             volatility: (anchor * 1.5e-7).max(0.4),
-            level: (LEVEL_VALUE / lot_value(instrument, price, lot)).max(4.0),
+            level,
             excitement: 0.0,
             now: 0,
             received: 0,
             exchange: i64::MIN,
             start,
+            teller: contract.then(|| Teller::new(id, instrument, (seed, start), funding, level)),
         }
     }
 
@@ -114,9 +122,14 @@ impl Model {
         self.close(GroupKind::Snapshot, out);
     }
 
-    /// The next instant: one or two messages.
+    /// The next instant: one or two messages, and what is told before it.
     pub(super) fn step(&mut self, out: &mut EventLog) {
+        let before = self.received;
         self.pass_time();
+        let mid = self.mid();
+        if let Some(teller) = &mut self.teller {
+            teller.tell((before, self.received), mid, out);
+        }
         let fair = self.fair_now();
         let off = fair - self.mid();
         let pull = (off.abs() * 0.03).min(0.4);

@@ -278,3 +278,61 @@ fn pairs_come_from_the_user_or_the_catalogue() {
          LTC-USDT); --instruments FILE can describe it"
     );
 }
+
+#[test]
+fn a_contract_is_told_of_beside_an_unchanged_market() {
+    use crate::market::{FinePrice, News};
+
+    let contract = connector("bitget_perpetual_paper_trade").unwrap();
+    let config = SynthConfig::new(contract, &["BTC-USDT".parse().unwrap()], &[], 3).unwrap();
+    let start = "2026-01-05T07:50:00Z".parse().unwrap();
+    let config = SynthConfig { start, duration: Some(Duration::from_secs(1_200)), ..config };
+    let due = ["2026-01-05T08:00:00Z", "2026-01-05T16:00:00Z"].map(|text| text.parse::<Timestamp>().unwrap());
+    let mut market = config.market();
+    let mut books = Books::of(&market);
+    let (mut last, mut marks, mut rates, mut liquidations) = (Timestamp::MIN, 0, Vec::new(), 0);
+    let instrument = market.instruments()[0].clone();
+    while let Some(now) = market.advance().unwrap() {
+        assert!(now > last, "two messages at {now}");
+        last = now;
+        let group = market.group();
+        let book = books.apply(&group);
+        let best = |side| book.best_price(side).unwrap().units() as f64;
+        let mid =
+            (best(Side::Buy) + best(Side::Sell)) / 2.0 / 10_i64.pow(u32::from(instrument.price_scale)) as f64;
+        let share = |price: FinePrice| price.units() as f64 / 1e10 / mid - 1.0;
+        for event in group.events {
+            match *event {
+                MarketEvent::News(News::Mark(price)) => {
+                    marks += 1;
+                    assert!(share(price).abs() < 0.002, "mark {price} beside {mid}");
+                }
+                MarketEvent::News(News::Index(price)) => assert!(share(price).abs() < 0.005),
+                MarketEvent::News(News::Funding { rate, due: told }) => {
+                    assert_eq!(told, if now < due[0] { due[0] } else { due[1] });
+                    assert!(rate.units().abs() <= 3_000_000_000 && rate.units() % 1_000_000 == 0);
+                    rates.push(rate.units());
+                }
+                MarketEvent::News(News::Liquidation { .. }) => liquidations += 1,
+                _ => {}
+            }
+        }
+    }
+    assert!((1_190..=1_200).contains(&marks) && (20..=22).contains(&rates.len()), "{marks} {}", rates.len());
+    rates.dedup();
+    assert!(rates.len() > 3 && (2..100).contains(&liquidations), "{rates:?} {liquidations}");
+    // The books and prints are those of the seed, news or no news.
+    let mut frames = config.frames();
+    let (mut of_market, mut seconds) = (xxhash_rust::xxh3::Xxh3::new(), Vec::new());
+    while let Some((time, frame)) = frames.next_frame() {
+        match frame.contains("\"ticker\"") || frame.contains("\"liquidation\"") {
+            true => seconds.push(time),
+            false => of_market.update(frame.as_bytes()),
+        }
+    }
+    assert_eq!(of_market.digest(), WITHOUT_NEWS);
+    assert!(seconds.len() > 1_200);
+}
+
+/// The hash of the market above as it was before contracts were told of.
+const WITHOUT_NEWS: u64 = 13_473_381_162_624_593_603;

@@ -306,27 +306,43 @@ fn read_ticker(sheet: &mut BitgetSheet, channel: usize, ticker: &Ticker<'_>) -> 
     Ok(())
 }
 
-/// Liquidations of the contracts whose markets are known. Digits beyond an instrument's scales are cut off: they are
-/// averages.
+/// Liquidations of the contracts whose markets are known; neighbours of one contract and time are one group. Digits
+/// beyond an instrument's scales are cut off: they are averages.
 fn read_liquidations(sheet: &mut BitgetSheet, arg: &Arg<'_>, data: &RawValue) -> Result<(), DecodeError> {
     let rows: Vec<Liquidation<'_>> = part(data, "data")?;
+    let mut open: Option<(usize, Timestamp)> = None;
     for (index, row) in rows.iter().enumerate() {
-        read_liquidation(sheet, arg, row).map_err(|fault| element_error(data, index, &fault))?;
+        let bad = |fault: String| element_error(data, index, &fault);
+        let Some(place) = place_of(sheet, arg, row).map_err(bad)? else { continue };
+        if let Some((channel, time)) = open.replace(place).filter(|other| *other != place) {
+            sheet.close(channel, time, What::News);
+        }
+        read_liquidation(sheet, place.0, row).map_err(bad)?;
+    }
+    if let Some((channel, time)) = open {
+        sheet.close(channel, time, What::News);
     }
     Ok(())
 }
 
-fn read_liquidation(sheet: &mut BitgetSheet, arg: &Arg<'_>, row: &Liquidation<'_>) -> Result<(), String> {
+/// The channel and the time of a liquidation; `None` where its market is not known.
+fn place_of(
+    sheet: &mut BitgetSheet,
+    arg: &Arg<'_>,
+    row: &Liquidation<'_>,
+) -> Result<Option<(usize, Timestamp)>, String> {
+    let Some(channel) = sheet.find(&arg.symbol(&row.symbol)?) else { return Ok(None) };
+    Ok(Some((channel, millis(sheet, Some(&row.ts))?)))
+}
+
+fn read_liquidation(sheet: &mut BitgetSheet, channel: usize, row: &Liquidation<'_>) -> Result<(), String> {
     let side = side_of(&row.side)?.ok_or("side is missing")?;
-    let Some(channel) = sheet.find(&arg.symbol(&row.symbol)?) else { return Ok(()) };
     let scales = sheet.slot(channel).scales;
     let cut = |name: &str, text: &str, scale: u8| {
         parse_units_cut(text.as_bytes(), scale).map_err(|fault| format!("{name} {text:?} {fault}"))
     };
     let price = Price::from_units(cut("price", &row.price, scales.price)?);
     let qty = Qty::from_units(cut("amount", &row.amount, scales.qty)?);
-    let time = millis(sheet, Some(&row.ts))?;
     sheet.push(MarketEvent::News(News::Liquidation { side, price, qty }));
-    sheet.close(channel, time, What::News);
     Ok(())
 }

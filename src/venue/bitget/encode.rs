@@ -7,10 +7,12 @@ use super::sum::TextBook;
 use super::wire::{self, Marks};
 use crate::market::{Group, GroupKind, Instrument, MarketEvent};
 use crate::venue::Encoder;
+use crate::venue::news::Told;
 
-/// Encodes groups as `books` and `trade` of v2; symbols that are marked as v1's (`mc:`, `sp:`) as of v1.
+/// Encodes groups as `books`, `trade` and `ticker` of v2 and `liquidation` of v3, where alone it is; symbols that are
+/// marked as v1's (`mc:`, `sp:`) as of v1.
 ///
-/// What the wire has no place for is lost: parts of a millisecond of the exchange time, halts, v1's trade ids. A group
+/// What the wire has no place for is lost: parts of a millisecond of the exchange time, halts, v1's trade ids and liquidations. A group
 /// that distrusts the book becomes a message that does not follow the one before (v2) or has a wrong checksum (v1),
 /// which is how a client of the real exchange would learn it.
 #[derive(Debug, Default)]
@@ -28,6 +30,7 @@ struct Numbered {
 
 impl Encoder for BitgetEncoder {
     fn encode(&mut self, instrument: &Instrument, group: &Group<'_>, out: &mut Vec<String>) {
+        encode_news(instrument, group, out);
         let has = |wanted: fn(&MarketEvent) -> bool| group.events.iter().any(wanted);
         if has(|event| matches!(event, MarketEvent::Trade(_))) {
             let mut frame = String::with_capacity(256);
@@ -59,6 +62,21 @@ impl Encoder for BitgetEncoder {
         let mut frame = String::with_capacity(256);
         let head = (snapshot, group.exchange_time.millis());
         wire::write_book(&mut frame, &instrument.symbol, head, &levels, marks);
+        out.push(frame);
+    }
+}
+
+fn encode_news(instrument: &Instrument, group: &Group<'_>, out: &mut Vec<String>) {
+    let Some(told) = Told::of(group) else { return };
+    let (market, millis) = (wire::address(&instrument.symbol).0, group.exchange_time.millis());
+    if told.has_numbers() && market != "sp" {
+        let mut frame = String::with_capacity(256);
+        wire::write_ticker(&mut frame, &instrument.symbol, &told, millis);
+        out.push(frame);
+    }
+    if !told.liquidations.is_empty() && !matches!(market, "sp" | "mc") {
+        let mut frame = String::with_capacity(256);
+        wire::write_liquidations(&mut frame, instrument, &told.liquidations, millis);
         out.push(frame);
     }
 }

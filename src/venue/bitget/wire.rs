@@ -9,12 +9,14 @@
 //! ```
 
 use std::borrow::Cow;
+use std::fmt::Write as _;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use smol_str::{SmolStr, format_smolstr};
 
-use crate::market::{Group, Instrument, MarketEvent, Print, Side};
+use crate::market::{Group, Instrument, MarketEvent, Price, Print, Qty, Side, Timestamp};
+use crate::venue::news::Told;
 use crate::venue::text::{Number, Row, write_integer, write_price, write_qty, write_text};
 
 /// What symbols of spot begin with here; on the wire their market is beside them.
@@ -244,6 +246,63 @@ pub(super) fn write_book(
     write_integer(out, millis);
     out.push_str("\"}");
     write_tail(out, symbol, millis);
+}
+
+/// A `ticker` frame with what is told.
+pub(super) fn write_ticker(out: &mut String, symbol: &str, told: &Told, millis: i64) {
+    let (market, id) = address(symbol);
+    let old = market == "mc";
+    write_head(out, true, "ticker", symbol);
+    out.push_str("{\"instId\":\"");
+    write_text(out, id);
+    out.push('"');
+    if let Some((rate, due)) = told.funding {
+        let _ = write!(out, ",\"{}\":\"{rate}\"", if old { "capitalRate" } else { "fundingRate" });
+        match due.map(Timestamp::millis) {
+            Some(due) if old => _ = write!(out, ",\"nextSettleTime\":{due}"),
+            Some(due) => _ = write!(out, ",\"nextFundingTime\":\"{due}\""),
+            None => {}
+        }
+    }
+    if let Some(mark) = told.mark {
+        let _ = write!(out, ",\"markPrice\":\"{mark}\"");
+    }
+    if let Some(index) = told.index {
+        let _ = write!(out, ",\"indexPrice\":\"{index}\"");
+    }
+    if old {
+        let _ = write!(out, ",\"systemTime\":{millis}}}");
+    } else {
+        out.push_str(",\"symbolType\":\"1\",\"symbol\":\"");
+        write_text(out, id);
+        let _ = write!(out, "\",\"deliveryPrice\":\"0\",\"ts\":\"{millis}\"}}");
+    }
+    write_tail(out, symbol, millis);
+}
+
+/// A `liquidation` frame, which v3 alone has; nothing for markets of v1.
+pub(super) fn write_liquidations(
+    out: &mut String,
+    instrument: &Instrument,
+    orders: &[(Side, Price, Qty)],
+    millis: i64,
+) {
+    let (market, id) = address(&instrument.symbol);
+    let market = market.to_ascii_lowercase();
+    let _ = write!(
+        out,
+        "{{\"action\":\"update\",\"arg\":{{\"instType\":\"{market}\",\"topic\":\"liquidation\"}},\"data\":["
+    );
+    for (index, (side, price, qty)) in orders.iter().enumerate() {
+        out.push_str(if index == 0 { "{\"symbol\":\"" } else { ",{\"symbol\":\"" });
+        write_text(out, id);
+        let _ = write!(out, "\",\"side\":\"{side}\",\"price\":\"");
+        write_price(out, instrument, *price);
+        out.push_str("\",\"amount\":\"");
+        write_qty(out, instrument, *qty);
+        let _ = write!(out, "\",\"ts\":\"{millis}\"}}");
+    }
+    let _ = write!(out, "],\"ts\":{millis}}}");
 }
 
 /// A `trade` frame of the prints of a group, newest first. `next_id` numbers those without an id.

@@ -11,7 +11,7 @@ use rustc_hash::FxHashMap;
 use serde_json::value::RawValue;
 use smol_str::SmolStr;
 
-use super::wire::{self, Action, Book10, Envelope, L2, Liquidation, Quote, Request, Status, Trade};
+use super::wire::{self, Action, Book10, Envelope, Funding, L2, Liquidation, Quote, Request, Status, Trade};
 use super::{rest, rule};
 use crate::market::{
     FeedDepth, FinePrice, FundingRate, GroupKind, MarketEvent, News, Price, Product, Qty, Side, Timestamp,
@@ -84,6 +84,7 @@ impl Protocol for BitmexProtocol {
             "quote" => self.read_quotes(sheet, data),
             "trade" if action == Action::Insert => read_trades(sheet, data),
             "instrument" => read_instruments(sheet, &frame, data, action),
+            "funding" if action == Action::Insert => read_fundings(sheet, data),
             "liquidation" if action == Action::Insert => read_liquidations(sheet, data),
             known if is_known(known) => Ok(()),
             other => Err(fail(format!("unknown table {other:?}"))),
@@ -475,21 +476,44 @@ fn read_status(sheet: &mut BitmexSheet, channel: usize, row: &Status<'_>) -> Res
     Ok(())
 }
 
-/// Orders that close positions, of contracts whose market was seen.
-fn read_liquidations(sheet: &mut BitmexSheet, data: &RawValue) -> Result<(), DecodeError> {
-    let rows: Vec<Liquidation<'_>> = part(data, "data")?;
+/// Fundings that are done, of contracts whose market was seen.
+fn read_fundings(sheet: &mut BitmexSheet, data: &RawValue) -> Result<(), DecodeError> {
+    let rows: Vec<Funding<'_>> = part(data, "data")?;
     for (index, row) in rows.iter().enumerate() {
         let Some(channel) = sheet.find(&row.symbol) else { continue };
+        let mut read = || {
+            let Number(text) = row.funding_rate.as_ref().ok_or("fundingRate is missing")?;
+            let rate = FundingRate::read(text).map_err(|fault| format!("fundingRate {text:?} {fault}"))?;
+            let due = time_of(sheet, Some(&row.timestamp))?;
+            sheet.push(MarketEvent::News(News::Funding { rate, due }));
+            sheet.close(channel, due, What::News);
+            Ok(())
+        };
+        read().map_err(|fault: String| element_error(data, index, &fault))?;
+    }
+    Ok(())
+}
+
+/// Orders that close positions, of contracts whose market was seen; neighbours of one contract are one group.
+fn read_liquidations(sheet: &mut BitmexSheet, data: &RawValue) -> Result<(), DecodeError> {
+    let rows: Vec<Liquidation<'_>> = part(data, "data")?;
+    let mut open = None;
+    for (index, row) in rows.iter().enumerate() {
+        let Some(channel) = sheet.find(&row.symbol) else { continue };
+        if let Some(other) = open.replace(channel).filter(|other| *other != channel) {
+            sheet.close(other, sheet.received, What::News);
+        }
         let mut read = || {
             let side = side_of(&row.side)?;
             let price = price_of(sheet, channel, &row.price.0)?;
             let qty = size_of(sheet, channel, &row.symbol, &row.leaves_qty.0)?;
             sheet.push(MarketEvent::News(News::Liquidation { side, price, qty }));
-            let time = sheet.received;
-            sheet.close(channel, time, What::News);
             Ok(())
         };
         read().map_err(|fault: String| element_error(data, index, &fault))?;
+    }
+    if let Some(channel) = open {
+        sheet.close(channel, sheet.received, What::News);
     }
     Ok(())
 }

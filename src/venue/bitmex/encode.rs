@@ -2,18 +2,20 @@
 
 use std::collections::BTreeMap;
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use smol_str::SmolStr;
 
 use super::wire::{self, Action, Level};
 use crate::market::{Group, GroupKind, Instrument, MarketEvent, Price, Qty, Side};
 use crate::venue::Encoder;
+use crate::venue::news::Told;
 
-/// Encodes groups as `orderBookL2` and `trade`.
+/// Encodes groups as `orderBookL2`, `trade`, `instrument`, `funding` (one whose time is that of its message) and
+/// `liquidation`.
 ///
 /// A message of the exchange has one action, so a group becomes up to three: what goes, what changes, what is new; in
 /// this order the book is never crossed between them. Ids are numbers that mean nothing, as the exchange's are. What
-/// the wire has no place for is lost: parts of a millisecond of the exchange time, halts. A group that distrusts the
+/// the wire has no place for is lost: parts of a millisecond of the exchange time, times of liquidations. A group that distrusts the
 /// book becomes a change of an id that nobody inserted, which is how a client of the real exchange would learn it.
 #[derive(Debug, Default)]
 pub struct BitmexEncoder {
@@ -21,6 +23,9 @@ pub struct BitmexEncoder {
     last_id: u64,
     /// The last id of a trade that was made here.
     last_trade: u64,
+    last_liquidation: u64,
+    /// Symbols whose `instrument` rows have begun.
+    told: FxHashSet<SmolStr>,
 }
 
 /// An id that is never given to a level.
@@ -28,6 +33,7 @@ const NOBODYS: u64 = 0;
 
 impl Encoder for BitmexEncoder {
     fn encode(&mut self, instrument: &Instrument, group: &Group<'_>, out: &mut Vec<String>) {
+        self.encode_news(instrument, group, out);
         let has = |wanted: fn(&MarketEvent) -> bool| group.events.iter().any(wanted);
         // The exchange sends the print before the change of the book that it made.
         if has(|event| matches!(event, MarketEvent::Trade(_))) {
@@ -56,6 +62,29 @@ impl Encoder for BitmexEncoder {
         if has(|event| matches!(event, MarketEvent::Distrust)) {
             let (price, qty) = (instrument.rule.tick, instrument.rule.lot);
             write(Action::Update, &[Level { id: NOBODYS, side: Side::Buy, price, qty }]);
+        }
+    }
+}
+
+impl BitmexEncoder {
+    fn encode_news(&mut self, instrument: &Instrument, group: &Group<'_>, out: &mut Vec<String>) {
+        let Some(mut told) = Told::of(group) else { return };
+        let mut push = |write: &mut dyn FnMut(&mut String)| {
+            let mut frame = String::with_capacity(256);
+            write(&mut frame);
+            out.push(frame);
+        };
+        let time = group.exchange_time;
+        if let Some((rate, _)) = told.funding.take_if(|(_, due)| *due == Some(time)) {
+            push(&mut |frame| wire::write_funding(frame, instrument, rate, time));
+        }
+        if told.has_numbers() || told.trading.is_some() {
+            let first = self.told.insert(instrument.symbol.clone());
+            push(&mut |frame| wire::write_status(frame, instrument, &told, (first, time)));
+        }
+        if !told.liquidations.is_empty() {
+            let last = &mut self.last_liquidation;
+            push(&mut |frame| wire::write_liquidations(frame, instrument, &told.liquidations, last));
         }
     }
 }

@@ -25,7 +25,10 @@ use super::catalogue::{Catalogue, CatalogueError, Entry};
 use super::infer::UNKNOWN_QUOTE;
 use super::live::{Hosts, Session};
 use super::reading::Reading;
-use super::{Decoder, Encoder, Known, Marks, NativeEnding, NativeError, Quirks, Refused, Venue, connectors};
+use super::{
+    Decoder, Encoder, FundingTimes, Known, Marks, NativeEnding, NativeError, Quirks, Refused, Venue,
+    connectors,
+};
 use crate::market::{Instrument, Pair, Product, RuleOrigin};
 use crate::order::{CancelReason, SelfTrade};
 use crate::sim::{ClientIdScope, FeeSchedule, PostOnlyAnswer, Rate, VenueRules};
@@ -124,6 +127,12 @@ impl Venue for Bitmex {
     /// recorders that write the rows of one instant in another order.
     fn late_prints(&self) -> Duration {
         Duration::from_millis(10)
+    }
+
+    /// 04:00, 12:00 and 20:00 UTC; the table `funding` has a row for each that is done.
+    fn funding(&self) -> FundingTimes {
+        let hours = |hours: u64| Duration::from_secs(hours * 3_600);
+        FundingTimes { every: hours(8), after_midnight: hours(4), settled: true }
     }
 
     fn quirks(&self) -> Quirks {

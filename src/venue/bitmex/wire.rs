@@ -7,6 +7,8 @@
 //! {"table":"trade","action":"insert","data":[{"timestamp":"2026-01-01T00:00:02.000Z","symbol":"XBTUSD","side":"Sell","size":100,"price":60000,"tickDirection":"ZeroMinusTick","trdMatchID":"00000000-006d-1000-0000-000000000001","trdType":"Regular"}]}
 //! {"table":"quote","action":"insert","data":[{"timestamp":"2026-01-01T00:00:01.000Z","symbol":"XBTUSD","bidSize":9000,"bidPrice":60000,"askPrice":60001,"askSize":5000}]}
 //! {"table":"instrument","action":"update","data":[{"symbol":"XBTUSD","markPrice":60013,"indicativeSettlePrice":60010,"timestamp":"2026-01-01T00:00:05.000Z"}]}
+//! {"table":"funding","action":"insert","data":[{"timestamp":"2026-01-01T04:00:00.000Z","symbol":"XBTUSD","fundingInterval":"2000-01-01T08:00:00.000Z","fundingRate":0.0001,"fundingRateDaily":0.0003}]}
+//! {"table":"liquidation","action":"insert","data":[{"orderID":"00000000-006c-1000-0000-000000000001","symbol":"XBTUSD","side":"Sell","price":59900,"leavesQty":2000}]}
 //! ```
 
 use std::borrow::Cow;
@@ -16,7 +18,10 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::market::decimal::Plain;
-use crate::market::{Group, Instrument, MarketEvent, Price, Print, Product, Qty, Side, Timestamp};
+use crate::market::{
+    FundingRate, Group, Instrument, MarketEvent, Price, Print, Product, Qty, Side, Timestamp,
+};
+use crate::venue::news::Told;
 use crate::venue::text::{Number, Row, write_text};
 
 /// Any frame: a push has `table`, `action` and `data`, an answer has `info`, `success`, `error` or `now`.
@@ -145,6 +150,18 @@ pub(super) struct Status<'a> {
     pub(super) timestamp: Option<Cow<'a, str>>,
 }
 
+/// A funding that is done.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Funding<'a> {
+    #[serde(borrow)]
+    pub(super) symbol: Cow<'a, str>,
+    #[serde(borrow)]
+    pub(super) timestamp: Cow<'a, str>,
+    #[serde(borrow)]
+    pub(super) funding_rate: Option<Number<'a>>,
+}
+
 /// An order that closes somebody's position.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -222,6 +239,76 @@ fn size_text(instrument: &Instrument, qty: Qty) -> String {
         _ => 0,
     };
     Plain::new(i128::from(qty.units()) * 10_i128.pow(u32::from(minor)), instrument.qty_scale).to_string()
+}
+
+/// A frame of `instrument` with what is told; the first of a symbol is a partial, as a subscription begins.
+pub(super) fn write_status(
+    out: &mut String,
+    instrument: &Instrument,
+    told: &Told,
+    (first, time): (bool, Timestamp),
+) {
+    if first {
+        out.push_str("{\"table\":\"instrument\",\"action\":\"partial\",\"keys\":[\"symbol\"],\"filter\":{\"symbol\":\"");
+        write_text(out, &instrument.symbol);
+        out.push_str("\"},\"data\":[{\"symbol\":\"");
+    } else {
+        out.push_str("{\"table\":\"instrument\",\"action\":\"update\",\"data\":[{\"symbol\":\"");
+    }
+    write_text(out, &instrument.symbol);
+    out.push('"');
+    if let Some(trading) = told.trading {
+        out.push_str(if trading { ",\"state\":\"Open\"" } else { ",\"state\":\"Closed\"" });
+    }
+    if let Some(mark) = told.mark {
+        let _ = write!(out, ",\"fairPrice\":{mark},\"markPrice\":{mark}");
+    }
+    if let Some(index) = told.index {
+        let _ = write!(out, ",\"indicativeSettlePrice\":{index}");
+    }
+    if let Some((rate, due)) = told.funding {
+        let _ = write!(out, ",\"fundingRate\":{rate}");
+        if let Some(due) = due {
+            out.push_str(",\"fundingTimestamp\":\"");
+            write_time(out, due);
+            out.push('"');
+        }
+    }
+    out.push_str(",\"timestamp\":\"");
+    write_time(out, time);
+    out.push_str("\"}]}");
+}
+
+/// A frame of `funding`: one that is done. The interval is eight hours of a day in 2000.
+pub(super) fn write_funding(out: &mut String, instrument: &Instrument, rate: FundingRate, time: Timestamp) {
+    out.push_str("{\"table\":\"funding\",\"action\":\"insert\",\"data\":[{\"timestamp\":\"");
+    write_time(out, time);
+    out.push_str("\",\"symbol\":\"");
+    write_text(out, &instrument.symbol);
+    let daily = FundingRate::from_units(rate.units().saturating_mul(3));
+    let _ = write!(
+        out,
+        "\",\"fundingInterval\":\"2000-01-01T08:00:00.000Z\",\"fundingRate\":{rate},\"fundingRateDaily\":{daily}}}]}}"
+    );
+}
+
+/// A frame of `liquidation` of the orders of a group, numbered from `next_id` on.
+pub(super) fn write_liquidations(
+    out: &mut String,
+    instrument: &Instrument,
+    orders: &[(Side, Price, Qty)],
+    next_id: &mut u64,
+) {
+    out.push_str("{\"table\":\"liquidation\",\"action\":\"insert\",\"data\":[");
+    for (index, (side, price, qty)) in orders.iter().enumerate() {
+        *next_id += 1;
+        out.push_str(if index == 0 { "{" } else { ",{" });
+        let _ = write!(out, "\"orderID\":\"00000000-006c-1000-0000-{next_id:012x}\",\"symbol\":\"");
+        write_text(out, &instrument.symbol);
+        let (price, size) = (instrument.show_price(*price), size_text(instrument, *qty));
+        let _ = write!(out, "\",\"side\":\"{}\",\"price\":{price},\"leavesQty\":{size}}}", side_name(*side));
+    }
+    out.push_str("]}");
 }
 
 /// `2026-01-01T00:00:01.000Z`: always three decimals.

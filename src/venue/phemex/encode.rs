@@ -4,10 +4,12 @@ use super::decode::DEPTH;
 use super::wire;
 use crate::market::{Group, GroupKind, Instrument, MarketEvent};
 use crate::venue::Encoder;
+use crate::venue::news::Told;
 
-/// Encodes groups as `orderbook_p` and `trades_p`, those of scaled contracts and of spot as `book` and `trades`.
+/// Encodes groups as `orderbook_p`, `trades_p` and `perp_market24h_pack_p`, those of scaled contracts and of spot as
+/// `book`, `trades` and `market24h`.
 ///
-/// What the wire has no place for is lost: trade ids, halts, and that a book is not to be believed, for the exchange's
+/// What the wire has no place for is lost: trade ids, halts, when funding is due, liquidations, and that a book is not to be believed, for the exchange's
 /// numbers show no gap. The book is told as one of full depth where it once had more than 30 levels a side.
 #[derive(Debug, Default)]
 pub struct PhemexEncoder {
@@ -19,6 +21,11 @@ pub struct PhemexEncoder {
 
 impl Encoder for PhemexEncoder {
     fn encode(&mut self, instrument: &Instrument, group: &Group<'_>, out: &mut Vec<String>) {
+        if let Some(told) = Told::of(group).filter(Told::has_numbers) {
+            let mut frame = String::with_capacity(256);
+            wire::write_news(&mut frame, instrument, &told, group.exchange_time);
+            out.push(frame);
+        }
         let has = |wanted: fn(&MarketEvent) -> bool| group.events.iter().any(wanted);
         let snapshot = group.kind == GroupKind::Snapshot;
         // The book comes first, by some tenths of a millisecond.

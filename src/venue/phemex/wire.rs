@@ -11,11 +11,15 @@
 //! ```
 
 use std::borrow::Cow;
+use std::fmt::Write as _;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::market::{Group, GroupKind, Instrument, MarketEvent, Print, Side};
+use crate::market::{
+    FinePrice, FundingRate, Group, GroupKind, Instrument, MarketEvent, Print, Side, Timestamp,
+};
+use crate::venue::news::Told;
 use crate::venue::text::{Number, Row, write_integer, write_price, write_qty, write_text};
 
 /// Any frame.
@@ -174,6 +178,50 @@ fn write_levels(out: &mut String, instrument: &Instrument, group: &Group<'_>, wa
         }
         out.push(']');
     }
+}
+
+/// What is told of a contract: a row of the packed statistics with the columns that are known, or `market24h`.
+pub(super) fn write_news(out: &mut String, instrument: &Instrument, told: &Told, time: Timestamp) {
+    let rate = told.funding.map(|(rate, _)| rate);
+    if is_hedged(&instrument.symbol) {
+        fn cell(out: &mut String, value: Option<impl std::fmt::Display>) {
+            match value {
+                Some(value) => _ = write!(out, ",\"{value}\""),
+                None => out.push_str(",\"\""),
+            }
+        }
+        out.push_str("{\"data\":[[\"");
+        write_text(out, &instrument.symbol);
+        out.push('"');
+        cell(out, told.index);
+        cell(out, told.mark);
+        cell(out, rate);
+        out.push_str("]],\"fields\":[\"symbol\",\"indexRp\",\"markRp\",\"fundingRateRr\"],\"method\":\"perp_market24h_pack_p.update\"");
+        let _ = write!(out, ",\"timestamp\":{},\"type\":\"snapshot\"}}", time.nanos());
+        return;
+    }
+    out.push_str("{\"market24h\":{");
+    let scale = instrument.price_scale;
+    let mut number = |name: &str, units: Option<i64>| {
+        if let Some(units) = units {
+            let _ = write!(out, "\"{name}\":{units},");
+        }
+    };
+    number("indexPrice", told.index.and_then(|price| rescaled(price.units(), FinePrice::SCALE, scale)));
+    number("markPrice", told.mark.and_then(|price| rescaled(price.units(), FinePrice::SCALE, scale)));
+    number("fundingRate", rate.and_then(|rate| rescaled(rate.units(), FundingRate::SCALE, RATE_SCALE)));
+    out.push_str("\"symbol\":\"");
+    write_text(out, &instrument.symbol);
+    let _ = write!(out, "\"}},\"timestamp\":{}}}", time.nanos());
+}
+
+/// Decimals of the rates of the older interface.
+const RATE_SCALE: u8 = 8;
+
+/// Units of one scale in units of another; digits that it has no room for are cut off. `None` where it is too large.
+fn rescaled(units: i64, from: u8, to: u8) -> Option<i64> {
+    let power = 10_i64.checked_pow(u32::from(from.abs_diff(to)))?;
+    if to >= from { units.checked_mul(power) } else { Some(units / power) }
 }
 
 /// A trade frame of the prints of a group, newest first.

@@ -17,6 +17,7 @@ use super::super::infer::UNKNOWN_QUOTE;
 use crate::market::{Group, GroupKind, Instrument, MarketEvent, Pair, Price, Product, Qty, Side};
 use crate::venue::Encoder;
 use crate::venue::catalogue::Entry;
+use crate::venue::news::Told;
 
 pub(super) use decode::FuturesProtocol;
 
@@ -51,10 +52,11 @@ pub(super) fn details(body: &str) -> Vec<Entry> {
     wire::details(body)
 }
 
-/// Encodes groups as `depthIncrease50` and `trade`, a frame a print.
+/// Encodes groups as `depthIncrease50`, `trade` (a frame a print), `ticker` and `fundingRate`.
 ///
 /// The channel shows the best fifty levels a side: what lies deeper is kept and sent when it comes up. A group that
-/// distrusts the book becomes a number left out.
+/// distrusts the book becomes a number left out. What the wire has no place for is lost: halts, liquidations, the
+/// exchange's time of mark and index.
 #[derive(Debug, Default)]
 pub(super) struct FuturesEncoder {
     books: FxHashMap<SmolStr, Windowed>,
@@ -96,6 +98,18 @@ impl Windowed {
 
 impl Encoder for FuturesEncoder {
     fn encode(&mut self, instrument: &Instrument, group: &Group<'_>, out: &mut Vec<String>) {
+        if let Some(told) = Told::of(group) {
+            if told.mark.is_some() || told.index.is_some() {
+                let mut frame = String::with_capacity(256);
+                wire::write_ticker(&mut frame, instrument, &told);
+                out.push(frame);
+            }
+            if let Some(funding) = told.funding {
+                let mut frame = String::with_capacity(256);
+                wire::write_funding(&mut frame, instrument, funding, group.exchange_time);
+                out.push(frame);
+            }
+        }
         // The exchange sends the print before the change of the book that it made.
         for print in group.events.iter().filter_map(wire::print_of) {
             self.last_id += 1;

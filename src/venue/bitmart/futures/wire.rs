@@ -14,8 +14,12 @@ use rust_decimal::Decimal;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::market::{Group, Instrument, MarketEvent, Pair, Price, Print, Product, Qty, RuleOrigin, Side};
+use crate::market::{
+    FundingRate, Group, Instrument, MarketEvent, Pair, Price, Print, Product, Qty, RuleOrigin, Side,
+    Timestamp,
+};
 use crate::venue::catalogue::Entry;
+use crate::venue::news::Told;
 use crate::venue::rules::Rules;
 use crate::venue::text::{Number, write_integer, write_price, write_qty, write_text};
 
@@ -186,6 +190,40 @@ pub(super) fn write_trade(
         None => "\"",
     });
     let _ = write!(out, ",\"created_at\":\"{}\"}}]}}", group.exchange_time);
+}
+
+/// A `ticker` frame of mark and index.
+pub(super) fn write_ticker(out: &mut String, instrument: &Instrument, told: &Told) {
+    out.push_str("{\"data\":{\"symbol\":\"");
+    write_text(out, &instrument.symbol);
+    out.push('"');
+    if let Some(mark) = told.mark {
+        let _ = write!(out, ",\"mark_price\":\"{mark}\"");
+    }
+    if let Some(index) = told.index {
+        let _ = write!(out, ",\"index_price\":\"{index}\"");
+    }
+    out.push_str("},\"group\":\"futures/ticker:");
+    write_text(out, &instrument.symbol);
+    out.push_str("\"}");
+}
+
+/// A `fundingRate` frame of the coming settlement.
+pub(super) fn write_funding(
+    out: &mut String,
+    instrument: &Instrument,
+    (rate, due): (FundingRate, Option<Timestamp>),
+    time: Timestamp,
+) {
+    out.push_str("{\"data\":{\"symbol\":\"");
+    write_text(out, &instrument.symbol);
+    let _ = write!(out, "\",\"nextFundingRate\":\"{rate}\"");
+    if let Some(due) = due {
+        let _ = write!(out, ",\"nextFundingTime\":{}", due.millis());
+    }
+    let _ = write!(out, ",\"ts\":{}}},\"group\":\"futures/fundingRate:", time.millis());
+    write_text(out, &instrument.symbol);
+    out.push_str("\"}");
 }
 
 /// Whether an event is a print.
