@@ -238,3 +238,39 @@ fn a_loop_has_no_end() {
     let shown = run.show(&line);
     assert!(shown.contains("no end") && shown.contains("feed: messages"), "{shown}");
 }
+
+#[test]
+fn bitmarts_perpetuals_open_beside_its_spot_market() {
+    let run = Run::new();
+    let commands = "ticker bitmart_perpetual:BTC-USDT; step 30s; trades bitmart_perpetual:ETH-USDT; \
+                    rules BTC-USDT; bitmart_perpetual: rules; balance; buy 0.1 BTC-USDT; buy 1 bitmart_perpetual:BTC-USDT; \
+                    bitmart_perpetual: run";
+    let connect = ["connect", "bitmart_paper_trade", "--demo", "-c", commands];
+    let said = run.show(&connect);
+    for words in [
+        "beside   bitmart_perpetual:BTC-USDT, bitmart_perpetual:ETH-USDT, account default",
+        "contracts can be watched, not traded yet",
+        "Market: bitmart_perpetual_paper_trade BTC-USDT",
+        "contracts | catalogue",
+        "bitmart_perpetual_paper_trade:",
+        "filled 0.1 BTC at",
+        "the instrument can be inspected but not traded",
+        "run: both markets have one time; say it without the market's name",
+        "exit 1",
+    ] {
+        assert!(said.contains(words), "{words:?} is not in\n{said}");
+    }
+    // The market beside has followed to the time of the first.
+    assert!(said.contains("  00:00:29.") || said.contains("  00:00:30."), "{said}");
+    assert_eq!(said.matches("Exchanges Total: $ ").count(), 1, "{said}");
+    assert_eq!(said, run.show(&connect), "the same bytes each time");
+    // Where the sources hold no contracts, there is nothing beside; other connectors have none.
+    let tape = run.folder.path().join("spot.jsonl").display().to_string();
+    let pair = ["--connector", "bitmart_paper_trade", "--pair", "BTC-USDT", "--events", "200"];
+    run.show(&[&["synth"][..], &pair, &["--out", &tape]].concat());
+    let alone =
+        run.show(&["connect", "bitmart_paper_trade", "--tape", &tape, "--balance", "BTC=1", "-c", "balance"]);
+    assert!(alone.starts_with("exit 0") && !alone.contains("perpetual"), "{alone}");
+    let other = run.show(&["connect", "hitbtc_paper_trade", "--demo", "-c", "balance"]);
+    assert!(other.starts_with("exit 0") && !other.contains("beside"), "{other}");
+}

@@ -11,6 +11,7 @@ use crate::cli::Global;
 use crate::desk::DeskError;
 use crate::paper::snapshot::{AccountFile, AccountFolder, AccountLock};
 use crate::shell::table::{Shape, Table, at_least, exact};
+use crate::venue::connectors::connector;
 
 /// Paper accounts: list, show, reset, export
 #[derive(Debug, clap::Args)]
@@ -158,6 +159,13 @@ fn find(
             Err(error) => return Err(error.into()),
         }
     }
+    // An account that was opened beside another is asked for by its connector.
+    let first: Vec<String> = found.iter().map(|(_, file)| file.connector.clone()).collect();
+    let beside = |name: &str| {
+        let others = first.iter().filter_map(|first| connector(first).ok()?.beside());
+        others.into_iter().any(|beside| beside.name == name)
+    };
+    found.retain(|(_, file)| !beside(&file.connector));
     let several = found.len() > 1;
     match found.pop() {
         Some(account) if !several => Ok(account),

@@ -57,6 +57,13 @@ impl Backstage for Rooms {
         })
     }
 
+    fn open_beside(&mut self, name: &str) -> Result<Option<Opened>, ShellError> {
+        self.desk.borrow().open_beside(name).map_err(|error| {
+            self.usage.set(self.usage.get() || error.is_usage());
+            error.into()
+        })
+    }
+
     fn names(&self) -> Vec<(&'static str, bool)> {
         CONNECTORS.iter().map(|connector| (connector.name, connector.status == Status::Ready)).collect()
     }

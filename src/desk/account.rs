@@ -73,6 +73,13 @@ pub(super) struct OpenAccount {
     rejoin: Vec<KeptOrder>,
 }
 
+/// Whether an account is of the connector that was named, or of the market beside it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    First,
+    Beside,
+}
+
 const ACCOUNT: AccountId = AccountId(1);
 const SESSION: SessionId = SessionId(1);
 
@@ -80,7 +87,7 @@ impl Desk {
     /// Opens the account in the exchange: what it had, or what a new one starts with.
     pub(super) fn open_account(
         &self,
-        line: &Line,
+        (line, place): (&Line, Place),
         paper: &mut PaperExchange,
         about: &mut About,
     ) -> Result<OpenAccount, DeskError> {
@@ -103,7 +110,7 @@ impl Desk {
         let names = std::sync::Arc::clone(paper.names());
         let mut file = match found {
             Some(file) => file,
-            None => self.new_account(line.name, &name, &names)?,
+            None => self.new_account((line, place), &name, &names)?,
         };
         if had_one && self.account.fresh {
             about.notes.push(format!("account {name} starts anew"));
@@ -129,10 +136,21 @@ impl Desk {
         Ok(OpenAccount { session, idle, rejoin })
     }
 
-    fn new_account(&self, connector: &str, name: &str, names: &Dictionary) -> Result<AccountFile, DeskError> {
-        let known: Vec<Asset> = names.assets().cloned().collect();
-        let mut file = AccountFile::new(connector, name);
-        file.balances.extend(self.starting_balances(&known)?);
+    fn new_account(
+        &self,
+        (line, place): (&Line, Place),
+        name: &str,
+        names: &Dictionary,
+    ) -> Result<AccountFile, DeskError> {
+        let mut known: Vec<Asset> = names.assets().cloned().collect();
+        if place == Place::Beside {
+            // What `--balance` names for the first market alone is no mistake here.
+            known.extend(self.account.balances.iter().map(|(asset, _)| asset.clone()));
+        }
+        let mut balances = self.starting_balances(&known)?;
+        balances.retain(|(asset, _)| names.assets().any(|traded| traded == asset));
+        let mut file = AccountFile::new(line.name, name);
+        file.balances.extend(balances);
         Ok(file)
     }
 

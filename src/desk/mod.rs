@@ -9,6 +9,7 @@ pub mod settings;
 pub mod tables;
 pub mod time;
 
+use account::Place;
 pub use account::{AccountArgs, Store};
 
 use std::cell::RefCell;
@@ -18,6 +19,7 @@ use std::time::Duration;
 use crate::feed::live::LiveHandle;
 use crate::feed::open::live::LiveMarket;
 use crate::feed::open::{Market, OpenError, SourceArgs, open};
+use crate::feed::synth::SynthError;
 use crate::feed::warnings::Warnings;
 use crate::market::{Instrument, InstrumentId, Pair, Timestamp};
 use crate::order::RejectReason;
@@ -94,6 +96,16 @@ pub struct About {
     pub default_pair: Option<Pair>,
 }
 
+/// Lines of the introduction that say what, whose and how.
+const INTRODUCTION: usize = 3;
+
+impl About {
+    /// The notes without the introduction.
+    pub fn own_notes(&self) -> impl Iterator<Item = &str> {
+        self.notes.iter().skip(INTRODUCTION).map(String::as_str)
+    }
+}
+
 /// The market of a connector, and how it is simulated.
 pub struct OpenMarket {
     /// The connector.
@@ -144,12 +156,12 @@ const LIVE_PATIENCE: Duration = Duration::from_secs(2);
 impl Desk {
     /// Opens the market of a connector and settles how it is simulated. Nothing is played.
     pub fn market(&self, name: &str) -> Result<OpenMarket, DeskError> {
-        let line = connectors::usable_connector(name).map_err(|error| match error {
-            connectors::ConnectorError::Unknown { .. } => DeskError::usage(error.to_string()),
-            _ => DeskError::failed(error.to_string()),
-        })?;
+        let line = usable(name)?;
+        self.simulated(line, open(&self.source, line)?)
+    }
+
+    fn simulated(&self, line: &'static Line, market: Market) -> Result<OpenMarket, DeskError> {
         let venue = line.venue().map_err(|error| DeskError::failed(error.to_string()))?;
-        let market = open(&self.source, line)?;
         if self.record.is_some() && market.live.is_none() {
             let why = "only a live market is recorded; this one is a recording already";
             return Err(DeskError::usage(format!("--record: {why}")));
@@ -163,7 +175,30 @@ impl Desk {
         if self.sim.queue == Some(QueueChoice::Bands) {
             return Err(DeskError::usage("--queue bands is for `backtest`".to_owned()));
         }
-        let OpenMarket { line, venue, market, config, market_delay } = self.market(name)?;
+        self.put_together(self.market(name)?, Place::First)
+    }
+
+    /// Opens the market that stands beside a connector's own, with an account of its own. `None`: it has none, or the
+    /// recorded or made sources hold none.
+    pub fn open_beside(&self, name: &str) -> Result<Option<Opened>, DeskError> {
+        let Some(line) = usable(name)?.beside() else { return Ok(None) };
+        // A file of another venue is borrowed for the first market, unless it is bound to this one by hand.
+        let source = SourceArgs { several: true, ..self.source.clone() };
+        let piped = |file: &String| file == "-" || file.ends_with("=-");
+        if source.live || source.live_from.is_some() || source.tape.iter().chain(&source.csv).any(piped) {
+            return Ok(None);
+        }
+        let market = match open(&source, line) {
+            Ok(market) => market,
+            Err(OpenError::Nothing(_) | OpenError::Synth(SynthError::Pair { .. })) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        self.put_together(self.simulated(line, market)?, Place::Beside).map(Some)
+    }
+
+    fn put_together(&self, open: OpenMarket, place: Place) -> Result<Opened, DeskError> {
+        let OpenMarket { line, venue, market, config, market_delay } = open;
+        let name = line.name;
         let settings = self.settings_words(&config, market_delay);
         let mut about = About {
             source: market.words,
@@ -181,7 +216,7 @@ impl Desk {
             paper.follow(Box::new(LiveWall(live.handle.clone())));
             self.record(&live.handle, &mut about)?;
         }
-        let account = self.open_account(line, &mut paper, &mut about)?;
+        let account = self.open_account((line, place), &mut paper, &mut about)?;
         about.default_pair = first_book(&mut paper, &market.chosen, market.live.as_ref())?;
         if let Some(warmup) = self.source.warmup {
             paper.advance(warmup)?;
@@ -299,7 +334,7 @@ impl Desk {
             let found = about.settings.iter().find(|(key, _)| *key == name);
             found.map(|(_, words)| words.as_str()).unwrap_or_default()
         };
-        let intro = [
+        let intro: [String; INTRODUCTION] = [
             format!("market   {}: {}", about.source, pairs.join(", ")),
             format!("account  {}{kept}", about.account),
             format!("profile  {}: queue {}, latency {}", of("profile"), of("queue"), of("latency")),
@@ -322,6 +357,14 @@ impl Desk {
         words.push(("seed", config.seed.to_string()));
         words
     }
+}
+
+/// The line of a connector that can be used.
+fn usable(name: &str) -> Result<&'static Line, DeskError> {
+    connectors::usable_connector(name).map_err(|error| match error {
+        connectors::ConnectorError::Unknown { .. } => DeskError::usage(error.to_string()),
+        _ => DeskError::failed(error.to_string()),
+    })
 }
 
 /// Moves to the first instant at which the chosen books can be believed; the pair that `[PAIR]` defaults to.

@@ -145,6 +145,9 @@ pub enum OpenError {
     /// It cannot be had, and what to try.
     #[error("{0}")]
     Refused(String),
+    /// The sources hold nothing that the connector trades.
+    #[error("{0}")]
+    Nothing(String),
     /// A pair is none.
     #[error(transparent)]
     Pair(#[from] PairError),
@@ -390,8 +393,12 @@ impl Plan {
             lenders.dedup();
             own.push(self.borrowed(foreign, &lenders.join(", "), &mut notes)?);
         }
-        let connector = self.connector;
-        let wanted = Box::new(move |instrument: &Instrument| trades(connector, instrument));
+        let (connector, several) = (self.connector, self.several);
+        // What the user described may be another connector's, where there are several.
+        let wanted = Box::new(move |instrument: &Instrument| {
+            let own = !several || connector.products.contains(&family(connector, instrument));
+            own && trades(connector, instrument)
+        });
         let all = Merge::only(own, self.pairs.clone(), wanted)?;
         if all.instruments().is_empty() {
             return Err(self.nothing(&symbols));
@@ -477,7 +484,7 @@ impl Plan {
         let trades: Vec<String> = own.map(|entry| entry.instrument.pair.to_string()).collect();
         let wanted: Vec<String> = self.pairs.iter().map(Pair::to_string).collect();
         let wanted = if wanted.is_empty() { String::new() } else { format!("of {} ", wanted.join(", ")) };
-        OpenError::Refused(format!(
+        OpenError::Nothing(format!(
             "the sources hold nothing {wanted}that {} trades (they hold: {}; it trades: {}); --symbol SYMBOL=PAIR says which pair a symbol is, --instruments FILE describes one",
             self.connector.name,
             if have.is_empty() { "no symbol" } else { &have },

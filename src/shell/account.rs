@@ -107,7 +107,7 @@ impl Shell {
             text.push_str(&table.draw(Shape::Plain { gap: 1 }, 4));
             text.push_str(&format!("\n  Total: $ {}\n", smart_round(worth)));
             text.push_str(&format!("Allocated: {}\n", percent(allocated_worth, worth, 2)));
-            text.push_str(&format!("\nExchanges Total: $ {}\n", fixed(worth, 0)));
+            text.push_str(&format!("\n{}{}\n", super::beside::EXCHANGES_TOTAL, fixed(worth, 0)));
         }
         Ok(Reply::new(
             text,

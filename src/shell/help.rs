@@ -33,7 +33,14 @@ e.g. buy 0.01 BTC-USDT at 1 ticks below best
 
 /// All commands, in the order of `help`.
 pub(super) const TOPICS: &[Topic] = &[
-    topic("connect", "connect [NAME]", "opens a connector; without NAME lists them", ""),
+    topic(
+        "connect",
+        "connect [NAME]",
+        "opens a connector; without NAME lists them",
+        "bitmart_paper_trade opens BitMart's perpetuals beside its spot market, where the sources hold them: name the\n\
+         market with the pair, as in `ticker bitmart_perpetual:BTC-USDT`, or before the command, as in\n\
+         `bitmart_perpetual: orders`",
+    ),
     topic(
         "balance",
         "balance | balance paper [ASSET AMOUNT]",

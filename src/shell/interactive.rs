@@ -109,7 +109,8 @@ impl Shell {
         let names = self.backstage.names();
         let names = names.iter().filter(|(_, ready)| *ready).map(|(name, _)| (*name).to_owned()).collect();
         let Some(opened) = &self.opened else { return Words { names, ..Words::default() } };
-        let pairs = opened.connector.trading_pairs().iter().map(ToString::to_string).collect();
+        let pairs = opened.connector.trading_pairs().iter().map(ToString::to_string).collect::<Vec<_>>();
+        let pairs = pairs.into_iter().chain(self.beside.iter().flat_map(super::Beside::pairs)).collect();
         let paper = opened.connector.handle().lock();
         let orders = paper.trader(opened.connector.session()).into_iter().flat_map(|trader| trader.orders());
         let open =

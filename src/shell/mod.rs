@@ -7,6 +7,7 @@
 //! Start at [`Shell::execute`]; [`order_line`] is the grammar of `buy` and `sell`.
 
 mod account;
+mod beside;
 mod complete;
 mod export;
 mod help;
@@ -42,6 +43,8 @@ use crate::connector::{Connector, ConnectorError};
 use crate::desk::{DeskError, Opened};
 use crate::market::{Asset, Instrument, InstrumentId};
 use crate::paper::{Pacer, PaperError};
+
+use beside::Beside;
 
 /// A command that could not be carried out: one line for people.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -93,6 +96,11 @@ pub trait Backstage {
     /// Opens a connector by name.
     fn open(&mut self, name: &str) -> Result<Opened, ShellError>;
 
+    /// Opens the market that stands beside a connector's own, where it has one and the sources hold it.
+    fn open_beside(&mut self, _name: &str) -> Result<Option<Opened>, ShellError> {
+        Ok(None)
+    }
+
     /// All names that `connect` knows, each with whether it can be opened now.
     fn names(&self) -> Vec<(&'static str, bool)>;
 
@@ -107,6 +115,7 @@ pub trait Backstage {
 pub struct Shell {
     backstage: Box<dyn Backstage>,
     opened: Option<Opened>,
+    beside: Option<Beside>,
     pacer: Option<Pacer>,
     interrupt: Option<Arc<AtomicBool>>,
 }
@@ -114,7 +123,7 @@ pub struct Shell {
 impl Shell {
     /// A shell that is connected to nothing.
     pub fn new(backstage: Box<dyn Backstage>) -> Self {
-        Self { backstage, opened: None, pacer: None, interrupt: None }
+        Self { backstage, opened: None, beside: None, pacer: None, interrupt: None }
     }
 
     /// Opens a connector and says so.
@@ -123,13 +132,15 @@ impl Shell {
         if !already {
             // The connector before is let go once the other is there.
             let opened = self.backstage.open(name)?;
+            let beside = self.backstage.open_beside(name)?;
             self.close()?;
-            self.opened = Some(opened);
+            (self.opened, self.beside) = (Some(opened), beside.map(Beside::new));
         }
         let mut text = format!("You are now connected to {name}.\n");
         let about = &self.opened()?.about;
-        about.notes.iter().filter(|_| !already).for_each(|note| text.push_str(&format!("  {note}\n")));
-        let notes = about.notes.clone();
+        let mut notes = about.notes.clone();
+        notes.extend(self.beside.iter().flat_map(Beside::notes));
+        notes.iter().filter(|_| !already).for_each(|note| text.push_str(&format!("  {note}\n")));
         Ok(Reply::new(text, json!({"connected": name, "notes": notes})))
     }
 
@@ -137,20 +148,17 @@ impl Shell {
     pub fn execute(&mut self, line: &str) -> Result<Reply, ShellError> {
         let line = line.trim();
         let words: Vec<&str> = line.split_whitespace().collect();
-        let Some((name, rest)) = words.split_first().filter(|(name, _)| !name.starts_with('#')) else {
+        if words.first().is_none_or(|name| name.starts_with('#')) {
             return Ok(Reply::default());
-        };
+        }
         if let Some(error) = self.pacer.as_ref().and_then(Pacer::take_failure) {
             return Err(ShellError(format!("the market has stopped: {error}")));
         }
         // In a script a live screen is shown once.
-        let rest: Vec<&str> = match *name {
-            "ticker" | "order_book" | "status" => {
-                rest.iter().copied().filter(|word| *word != "--live").collect()
-            }
-            _ => rest.to_vec(),
-        };
-        let mut reply = self.dispatch(&name.to_ascii_lowercase(), &rest)?;
+        let live = ["ticker", "order_book", "status"];
+        let shown = words.iter().any(|word| live.contains(word));
+        let words: Vec<&str> = words.iter().copied().filter(|word| !(shown && *word == "--live")).collect();
+        let mut reply = self.dispatch_to(&words)?;
         self.add_news(&mut reply);
         if let Value::Object(fields) = &mut reply.json {
             fields.insert("command".to_owned(), line.into());
@@ -254,7 +262,9 @@ impl Shell {
                 let known: Vec<String> =
                     paper.names().instruments().iter().map(|i| i.pair.to_string()).collect();
                 let name = opened.connector.name();
-                Err(ShellError(format!("{name} does not trade {pair} here (pairs: {})", known.join(", "))))
+                let beside = self.beside.iter().flat_map(Beside::pairs);
+                let known = known.into_iter().chain(beside).collect::<Vec<_>>().join(", ");
+                Err(ShellError(format!("{name} does not trade {pair} here (pairs: {known})")))
             }
         }
     }
@@ -283,6 +293,9 @@ impl Shell {
     /// Stops the market and writes down what is not yet written.
     pub fn close(&mut self) -> Result<(), ShellError> {
         self.pacer = None;
+        if let Some(beside) = self.beside.take() {
+            beside.opened.connector.handle().lock().commit()?;
+        }
         match self.opened.take() {
             Some(opened) => Ok(opened.connector.handle().lock().commit()?),
             None => Ok(()),

@@ -185,6 +185,13 @@ impl Connector {
         self.name.strip_suffix("_paper_trade")
     }
 
+    /// The connector whose market opens beside its own: BitMart's page promises its perpetuals with
+    /// `bitmart_paper_trade`.
+    pub fn beside(&self) -> Option<&'static Self> {
+        let name = (self.name == "bitmart_paper_trade").then_some("bitmart_perpetual_paper_trade")?;
+        CONNECTORS.iter().find(|connector| connector.name == name)
+    }
+
     /// Its fees where nothing nearer says otherwise.
     pub fn fees(&self) -> FeeSchedule {
         FeeSchedule::flat_rates(self.maker, self.taker, FEE_SOURCE)
