@@ -15,7 +15,7 @@ use papertape::backtest::{Described, Go, Plan, VenuePlan, run};
 use papertape::feed::clock::ExchangeClock;
 use papertape::feed::csv::{CsvFile, CsvOptions, Symbols};
 use papertape::feed::merge::{AnySource, Merge};
-use papertape::market::{Asset, EventLog, FeedDepth, Instrument, MemorySource, Pair, Price, Qty, Source};
+use papertape::market::{Asset, EventLog, Instrument, MemorySource, Pair, Price, Qty, Source};
 use papertape::sim::{
     FeeSchedule, LatencyModel, Law, MarketConfig, PublicMarket, QueueModel, Rate, SimConfig,
 };
@@ -98,8 +98,7 @@ fn instrument() -> Instrument {
 /// Strategy and queue on decoded events: seconds, and fills.
 fn from_memory(log: &EventLog, instrument: &Instrument) -> (f64, u64) {
     let fees = FeeSchedule::flat_rates(Rate(-100_000), Rate(500_000), "bench");
-    let market =
-        MarketConfig { instrument: instrument.clone(), fees, depth: FeedDepth::Full, tradable: true };
+    let market = MarketConfig::spot(instrument.clone(), fees);
     let queue = QueueModel::Probabilistic(Law::Power(2));
     let config = SimConfig {
         latency: LatencyModel::None,

@@ -7,9 +7,7 @@
 
 use std::time::Instant;
 
-use papertape::market::{
-    FeedDepth, Group, GroupKind, Instrument, InstrumentId, Pair, Price, Qty, Side, Timestamp,
-};
+use papertape::market::{Group, GroupKind, Instrument, InstrumentId, Pair, Price, Qty, Side, Timestamp};
 use papertape::order::{AccountId, Money, NewOrder, OrderId, OrderRef, SessionId};
 use papertape::sim::{
     Admin, FeeSchedule, Input, LatencyModel, MarketConfig, Rate, Request, RequestBody, SimConfig,
@@ -114,7 +112,7 @@ fn lobster(before: &[Op], ops: &[Op]) -> (f64, u64) {
 fn exchange() -> SimulatedExchange {
     let instrument = Instrument::spot("X_USD", Pair::new("X", "USD"), 0, 0).unwrap();
     let fees = FeeSchedule::flat_rates(Rate(1_000_000), Rate(2_000_000), "bench");
-    let market = MarketConfig { instrument, fees, depth: FeedDepth::Full, tradable: true };
+    let market = MarketConfig::spot(instrument, fees);
     let config = SimConfig { latency: LatencyModel::None, ..SimConfig::realistic(vec![market], 7) };
     let mut exchange = SimulatedExchange::new(config).unwrap();
     let mut updates = Vec::new();

@@ -12,9 +12,7 @@ use std::time::Instant;
 
 use papertape::feed::csv::{CsvOptions, CsvSource};
 use papertape::feed::merge::{AnySource, Merge};
-use papertape::market::{
-    EventLog, FeedDepth, Instrument, InstrumentId, MarketEvent, OrderBook, Side, Source,
-};
+use papertape::market::{EventLog, Instrument, InstrumentId, MarketEvent, OrderBook, Side, Source};
 use papertape::sim::{FeeSchedule, Input, MarketConfig, Rate, SimConfig, SimulatedExchange, View};
 
 struct Tape {
@@ -48,12 +46,8 @@ fn from_files(folder: &Path) -> Tape {
 }
 
 fn exchange(tape: &Tape) -> SimulatedExchange {
-    let market = MarketConfig {
-        instrument: tape.instrument.clone(),
-        fees: FeeSchedule::flat_rates(Rate(0), Rate(0), "bench"),
-        depth: FeedDepth::Full,
-        tradable: true,
-    };
+    let fees = FeeSchedule::flat_rates(Rate(0), Rate(0), "bench");
+    let market = MarketConfig::spot(tape.instrument.clone(), fees);
     SimulatedExchange::new(SimConfig::realistic(vec![market], 7)).unwrap()
 }
 

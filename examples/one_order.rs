@@ -12,8 +12,7 @@ use std::error::Error;
 use std::time::Duration;
 
 use papertape::market::{
-    Asset, FeedDepth, Group, GroupKind, IdSpan, Instrument, InstrumentId, MarketEvent, Pair, Print, Side,
-    Timestamp,
+    Asset, Group, GroupKind, IdSpan, Instrument, InstrumentId, MarketEvent, Pair, Print, Side, Timestamp,
 };
 use papertape::order::{AccountId, Money, NewOrder, SessionId};
 use papertape::sim::{
@@ -28,7 +27,7 @@ const BTC: InstrumentId = InstrumentId(0);
 fn main() -> Result<(), Box<dyn Error>> {
     let btc = Instrument::spot("BTC_USDT", Pair::new("BTC", "USDT"), 1, 2)?;
     let fees = FeeSchedule::flat_rates(Rate(1_000_000), Rate(2_000_000), "this example"); // 0.1 % and 0.2 %
-    let market = MarketConfig { instrument: btc.clone(), fees, depth: FeedDepth::Full, tradable: true };
+    let market = MarketConfig::spot(btc.clone(), fees);
     let each_way = Duration::from_millis(10);
     let config = SimConfig {
         latency: LatencyModel::Constant { entry: each_way, response: each_way },
@@ -109,5 +108,7 @@ fn tell(exchange: &SimulatedExchange, btc: &Instrument, update: &Update) {
         UpdateBody::PublicTrade(trade) => {
             println!("{at}  public trade: {} {}", trade.aggressor, btc.show_qty(trade.qty));
         }
+        // Spot has no positions.
+        UpdateBody::Position(_) | UpdateBody::Funding(_) | UpdateBody::Liquidation(_) => {}
     }
 }

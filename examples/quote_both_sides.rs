@@ -74,6 +74,7 @@ fn open() -> Result<PaperConnector, Box<dyn Error>> {
         fees: line.fees(),
         depth: source.depth(InstrumentId(id)),
         tradable: true,
+        contract: None,
     });
     let config = SimConfig { venue: line.venue()?.rules(), ..SimConfig::realistic(markets.collect(), 7) };
     let mut paper = PaperExchange::new(config, Box::new(source), PaperOptions::default())?;

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use papertape::backtest::{Described, Go, Plan, VenuePlan, run};
 use papertape::market::{
-    Asset, EventLog, FeedDepth, GroupKind, Instrument, InstrumentId, MarketEvent, MemorySource, Pair, Price,
-    Qty, Side, Timestamp,
+    Asset, EventLog, GroupKind, Instrument, InstrumentId, MarketEvent, MemorySource, Pair, Price, Qty, Side,
+    Timestamp,
 };
 use papertape::sim::{FeeSchedule, MarketConfig, QueueModel, Rate, SimConfig};
 use papertape::strategy::{Parameters, find};
@@ -414,8 +414,7 @@ fn wave(groups: i64) -> (MarketConfig, MemorySource) {
         log.close(InstrumentId(0), kind, at, at);
     }
     let fees = FeeSchedule::flat_rates(Rate(-100_000), Rate(500_000), "test");
-    let market =
-        MarketConfig { instrument: instrument.clone(), fees, depth: FeedDepth::Full, tradable: true };
+    let market = MarketConfig::spot(instrument.clone(), fees);
     (market, MemorySource::new(vec![instrument], log))
 }
 

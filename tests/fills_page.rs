@@ -71,7 +71,7 @@ fn price_text(price: Price) -> String {
 
 fn config() -> SimConfig {
     let fees = FeeSchedule::flat_rates(Rate(0), Rate(0), "scene");
-    let market = MarketConfig { instrument: btc(), fees, depth: FeedDepth::Full, tradable: true };
+    let market = MarketConfig::spot(btc(), fees);
     SimConfig { latency: LatencyModel::None, ..SimConfig::realistic(vec![market], 1) }
 }
 
@@ -261,7 +261,11 @@ impl Stage {
                     };
                     told.push(if name == own { words } else { format!("{name} {words}") });
                 }
-                UpdateBody::Ledger(_) | UpdateBody::PublicTrade(_) => {}
+                UpdateBody::Ledger(_)
+                | UpdateBody::PublicTrade(_)
+                | UpdateBody::Position(_)
+                | UpdateBody::Funding(_)
+                | UpdateBody::Liquidation(_) => {}
             }
         }
         told

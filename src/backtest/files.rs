@@ -163,7 +163,10 @@ impl Files {
                 UpdateBody::Order(order) => self.order(venue, sim, update.at, order)?,
                 UpdateBody::Fill(fill) => self.fill(venue, sim, update.at, fill)?,
                 UpdateBody::Ledger(entry) => self.entry(venue, sim, update.at, entry)?,
-                UpdateBody::PublicTrade(_) => {}
+                UpdateBody::PublicTrade(_)
+                | UpdateBody::Position(_)
+                | UpdateBody::Funding(_)
+                | UpdateBody::Liquidation(_) => {}
             }
         }
         self.living.retain(|living| !living.over);

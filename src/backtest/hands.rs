@@ -134,7 +134,10 @@ impl Venue {
                         *funds = Balance { total: balance_after, held: hold_after };
                     }
                 }
-                UpdateBody::PublicTrade(_) => {}
+                UpdateBody::PublicTrade(_)
+                | UpdateBody::Position(_)
+                | UpdateBody::Funding(_)
+                | UpdateBody::Liquidation(_) => {}
             }
         }
         any

@@ -183,6 +183,8 @@ pub struct OrderRequest {
     pub trigger: Option<(crate::order::TriggerKind, Decimal, crate::order::TriggerBy)>,
     /// What happens where it meets its own account; `None`: the venue's default.
     pub self_trade: Option<SelfTrade>,
+    /// Whether it opens or only closes a position: NIL on spot, and where a net position may go either way.
+    pub position: PositionAction,
     /// Whether price and amount go down to tick and lot before they are sent, as Hummingbot does. Otherwise they are
     /// sent as they are and the exchange may refuse them.
     pub quantize: bool,
@@ -207,6 +209,7 @@ impl OrderRequest {
             time_in_force,
             trigger: None,
             self_trade: None,
+            position: PositionAction::Nil,
             quantize: true,
         }
     }

@@ -267,6 +267,7 @@ impl Desk {
                 )?,
                 depth: market.source.depth(id),
                 tradable: market.tradable.get(at).copied().unwrap_or(true),
+                contract: venue.contract(instrument),
             })
         });
         let markets: Vec<MarketConfig> = markets.collect::<Result<_, DeskError>>()?;

@@ -69,6 +69,13 @@ impl std::ops::Sub for Qty {
     }
 }
 
+impl std::ops::Neg for Qty {
+    type Output = Self;
+    fn neg(self) -> Self {
+        Self(-self.0)
+    }
+}
+
 impl std::ops::AddAssign for Qty {
     fn add_assign(&mut self, other: Self) {
         *self = *self + other;

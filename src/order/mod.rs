@@ -188,8 +188,12 @@ pub struct Trigger {
 impl Trigger {
     /// Whether `price` wakes an order of `side`.
     pub fn is_met(self, side: Side, price: Price) -> bool {
-        let rising = (side == Side::Buy) == (self.kind == TriggerKind::Stop);
-        if rising { price >= self.price } else { price <= self.price }
+        if self.rises(side) { price >= self.price } else { price <= self.price }
+    }
+
+    /// Whether the price must rise to wake an order of `side`.
+    pub fn rises(self, side: Side) -> bool {
+        (side == Side::Buy) == (self.kind == TriggerKind::Stop)
     }
 }
 
@@ -206,6 +210,113 @@ pub enum SelfTrade {
     CancelMaker,
     /// Both are cancelled.
     CancelBoth,
+}
+
+/// What an order does to a position. Spot has none and ignores it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PositionEffect {
+    /// Whatever it comes to: a buy adds to the one net position, a sell takes from it. Refused in hedge mode.
+    #[default]
+    Net,
+    /// It opens: in hedge mode a buy adds to the long position, a sell to the short one.
+    Open,
+    /// It only takes away (reduce-only): in hedge mode a sell from the long position, a buy from the short one.
+    Close,
+}
+
+/// How many positions an account has in one contract.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PositionMode {
+    /// One net position.
+    #[default]
+    OneWay,
+    /// A long and a short one, side by side.
+    Hedge,
+}
+
+impl PositionMode {
+    /// Its name on the command line.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::OneWay => "one_way",
+            Self::Hedge => "hedge",
+        }
+    }
+}
+
+/// Which of an account's positions in a contract.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PositionSide {
+    /// The one net position.
+    Net,
+    /// The long one (hedge mode).
+    Long,
+    /// The short one (hedge mode).
+    Short,
+}
+
+impl PositionSide {
+    /// Its name in files.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Net => "net",
+            Self::Long => "long",
+            Self::Short => "short",
+        }
+    }
+}
+
+/// What stands behind a position.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MarginMode {
+    /// All of the settlement currency that is free, shared by all cross positions.
+    #[default]
+    Cross,
+    /// What was put aside for it, and no more.
+    Isolated,
+}
+
+impl MarginMode {
+    /// Its name on the command line.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Cross => "cross",
+            Self::Isolated => "isolated",
+        }
+    }
+}
+
+/// How many times its margin a position may be worth, in hundredths: 10x is `Leverage(1_000)`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Leverage(pub u32);
+
+impl Leverage {
+    /// So many times.
+    pub const fn times(times: u32) -> Self {
+        Self(times * 100)
+    }
+
+    /// Reads a decimal with at most two decimals, from 0.01 to 10,000.
+    pub fn from_decimal(times: rust_decimal::Decimal) -> Option<Self> {
+        let units = crate::market::decimal::units_of(times, 2)?;
+        u32::try_from(units).ok().filter(|units| (1..=1_000_000).contains(units)).map(Self)
+    }
+
+    /// As a decimal.
+    pub fn to_decimal(self) -> rust_decimal::Decimal {
+        rust_decimal::Decimal::new(i64::from(self.0), 2).normalize()
+    }
+}
+
+impl std::fmt::Display for Leverage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.to_decimal().fmt(f)
+    }
 }
 
 /// What a client asks the exchange to do for it.
@@ -229,6 +340,9 @@ pub struct NewOrder {
     pub trigger: Option<Trigger>,
     /// What happens where it meets its own account; `None`: the venue's default.
     pub self_trade: Option<SelfTrade>,
+    /// What it does to a position.
+    #[serde(default)]
+    pub effect: PositionEffect,
 }
 
 impl NewOrder {
@@ -244,6 +358,7 @@ impl NewOrder {
             tif: TimeInForce::Gtc,
             trigger: None,
             self_trade: None,
+            effect: PositionEffect::Net,
         }
     }
 

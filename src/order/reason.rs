@@ -83,6 +83,25 @@ pub enum RejectReason {
         /// The limit.
         max: u32,
     },
+    /// In hedge mode an order says whether it opens or closes.
+    EffectMissing,
+    /// There is no position for it to reduce.
+    NothingToReduce,
+    /// The value of position and orders is beyond the largest risk limit at this leverage.
+    RiskLimit,
+    /// The leverage is out of range.
+    LeverageOutOfRange {
+        /// The largest that is allowed.
+        max: super::Leverage,
+    },
+    /// The mode cannot change while there are positions or open orders.
+    PositionsOpen,
+    /// The venue has no such position mode.
+    ModeNotSupported,
+    /// Margin can be moved for an isolated position only, and no more than it can spare.
+    MarginNotMovable,
+    /// The instrument has no positions.
+    NoContract,
 }
 
 impl RejectReason {
@@ -111,6 +130,14 @@ impl RejectReason {
             Self::NothingToAmend => "the amend changes nothing",
             Self::Unsupported => "this combination of order type and options is not supported",
             Self::TooManyOrders { .. } => "too many open orders",
+            Self::EffectMissing => "in hedge mode an order needs open or close",
+            Self::NothingToReduce => "there is no position to reduce",
+            Self::RiskLimit => "the value of position and orders exceeds the risk limit at this leverage",
+            Self::LeverageOutOfRange { .. } => "the leverage is out of range",
+            Self::PositionsOpen => "this cannot change while there are positions or open orders",
+            Self::ModeNotSupported => "the venue has no such position mode",
+            Self::MarginNotMovable => "the margin cannot be moved",
+            Self::NoContract => "spot has no positions",
         }
     }
 }
@@ -137,6 +164,10 @@ pub enum CancelReason {
     FundsSpent,
     /// The session ended and the next one has another market.
     SessionEnded,
+    /// It was reduce-only, and nothing was left for it to reduce.
+    NothingToReduce,
+    /// The account's position is being liquidated.
+    Liquidation,
 }
 
 impl CancelReason {
@@ -152,6 +183,8 @@ impl CancelReason {
             Self::AmendedAway => "amended_away",
             Self::FundsSpent => "funds_spent",
             Self::SessionEnded => "session_ended",
+            Self::NothingToReduce => "nothing_to_reduce",
+            Self::Liquidation => "liquidation",
         }
     }
 
@@ -167,6 +200,8 @@ impl CancelReason {
             Self::AmendedAway => "it was amended to no more than what had filled",
             Self::FundsSpent => "its money was spent",
             Self::SessionEnded => "the session ended and the next one has another market",
+            Self::NothingToReduce => "it was reduce-only and nothing was left to reduce",
+            Self::Liquidation => "the position was liquidated",
         }
     }
 }

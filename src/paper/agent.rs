@@ -9,7 +9,7 @@ use smol_str::SmolStr;
 use super::{PaperError, PaperExchange, TraderView};
 use crate::connector::{ClientIds, OrderRequest, OrderType, OwnOrders, TradeType};
 use crate::market::{InstrumentId, Level, Price, Qty, Side, Timestamp};
-use crate::order::{NewOrder, OrderKind, OrderRef, OrderSize, SessionId};
+use crate::order::{NewOrder, OrderKind, OrderRef, OrderSize, PositionEffect, SessionId};
 use crate::sim::{Fill, OrderUpdate, RequestBody, View};
 use crate::strategy::{
     Ask, Funds, MarketId, OrderKey, OwnBook, OwnOrder, Strategy, StrategyError, TradedMarket, Trading,
@@ -209,6 +209,7 @@ impl Hands<'_> {
             tif: request.time_in_force,
             trigger: None,
             self_trade: None,
+            effect: PositionEffect::Net,
         };
         match self.paper.send_order(self.desk.session, client_id.clone(), order, &request) {
             Ok(tag) => Some((tag, client_id)),

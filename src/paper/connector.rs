@@ -11,15 +11,15 @@ use super::view::TraderView;
 use super::{AgentError, PaperError, PaperExchange, Stop};
 use crate::connector::{
     BookView, CancellationResult, ClientIds, Connector, ConnectorError, ConnectorEvent, ConnectorRule,
-    InFlightOrder, NetworkStatus, OrderRequest, OrderType, OwnOrders, PriceType, QueryResult, TokenAmount,
-    TradeFee, TradeFeeSchema, TradeType, decimals,
+    InFlightOrder, NetworkStatus, OrderRequest, OrderType, OwnOrders, PositionAction, PriceType, QueryResult,
+    TokenAmount, TradeFee, TradeFeeSchema, TradeType, decimals,
 };
 use crate::market::decimal::units_of;
 use crate::market::{
     Asset, DepthQuery, Instrument, InstrumentId, Pair, Price, Qty, Side, Timestamp, price_for_quote_volume,
     price_for_volume, volume_for_price, vwap_for_volume,
 };
-use crate::order::{ClientOrderId, NewOrder, OrderKind, OrderSize, SessionId, Trigger};
+use crate::order::{ClientOrderId, NewOrder, OrderKind, OrderSize, PositionEffect, SessionId, Trigger};
 use crate::sim::{BuyFee, RequestBody, View};
 use crate::strategy::Strategy;
 
@@ -143,6 +143,7 @@ impl PaperConnector {
             tif: request.time_in_force,
             trigger,
             self_trade: request.self_trade,
+            effect: effect_of(request.position),
         };
         Ok((order, request))
     }
@@ -472,6 +473,14 @@ impl PaperConnector {
 
 fn find<'a>(paper: &'a PaperExchange, pair: &Pair) -> Result<(InstrumentId, &'a Instrument), ConnectorError> {
     paper.names().find(pair).ok_or_else(|| ConnectorError::UnknownPair(pair.clone()))
+}
+
+fn effect_of(position: PositionAction) -> PositionEffect {
+    match position {
+        PositionAction::Nil => PositionEffect::Net,
+        PositionAction::Open => PositionEffect::Open,
+        PositionAction::Close => PositionEffect::Close,
+    }
 }
 
 fn kind_of(order_type: OrderType) -> OrderKind {

@@ -603,7 +603,10 @@ impl PaperExchange {
                         trader.see_ledger(self.now, update.at, entry);
                     }
                 }
-                UpdateBody::PublicTrade(_) => {}
+                UpdateBody::PublicTrade(_)
+                | UpdateBody::Position(_)
+                | UpdateBody::Funding(_)
+                | UpdateBody::Liquidation(_) => {}
             }
         }
         Ok(())

@@ -209,7 +209,11 @@ impl Lives {
                     self.see_order(tag, at, known, order.event, named);
                 }
             }
-            UpdateBody::Ledger(_) | UpdateBody::PublicTrade(_) => {}
+            UpdateBody::Ledger(_)
+            | UpdateBody::PublicTrade(_)
+            | UpdateBody::Position(_)
+            | UpdateBody::Funding(_)
+            | UpdateBody::Liquidation(_) => {}
         }
     }
 

@@ -18,7 +18,7 @@ fn config(queue: QueueModel, latency: u64) -> SimConfig {
     let instrument = btc();
     let rate = Rate(1_000_000);
     let fees = FeeSchedule::flat_rates(rate, Rate(2_000_000), "test");
-    let markets = vec![MarketConfig { instrument, fees, depth: FeedDepth::Full, tradable: true }];
+    let markets = vec![MarketConfig::spot(instrument, fees)];
     let each_way = Duration::from_millis(latency);
     let latency = LatencyModel::Constant { entry: each_way, response: each_way };
     SimConfig { queue, latency, ..SimConfig::realistic(markets, 1) }

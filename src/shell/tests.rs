@@ -8,7 +8,7 @@ use rust_decimal::Decimal;
 use super::*;
 use crate::connector::ClientIds;
 use crate::desk::About;
-use crate::market::{FeedDepth, Pair, Source};
+use crate::market::{Pair, Source};
 use crate::order::{AccountId, Money, SessionId};
 use crate::paper::{PaperConnector, PaperExchange, PaperOptions, drawn, share};
 use crate::sim::{FeeSchedule, LatencyModel, MarketConfig, QueueModel, Rate, SimConfig};
@@ -24,7 +24,7 @@ impl Backstage for Drawn {
         let source = drawn::market(self.0);
         let instrument = source.instruments()[0].clone();
         let fees = FeeSchedule::flat_rates(Rate(2_500_000), Rate(2_500_000), "test");
-        let markets = vec![MarketConfig { instrument, fees, depth: FeedDepth::Full, tradable: true }];
+        let markets = vec![MarketConfig::spot(instrument, fees)];
         let ms = Duration::from_millis(10);
         let config = SimConfig {
             queue: QueueModel::Conservative,

@@ -6,7 +6,7 @@ use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
 use crate::market::{Asset, FeedDepth, Instrument};
-use crate::order::SelfTrade;
+use crate::order::{Leverage, MarginMode, PositionMode, SelfTrade};
 
 /// Everything a simulated exchange is made from. The same configuration, seed and inputs give the same updates.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -74,6 +74,176 @@ pub struct MarketConfig {
     pub depth: FeedDepth,
     /// Whether it takes orders; dated futures are only looked at.
     pub tradable: bool,
+    /// What a contract is settled in and what it asks of who holds it; `None` for spot.
+    #[serde(default)]
+    pub contract: Option<ContractTerms>,
+}
+
+impl MarketConfig {
+    /// A spot market.
+    pub fn spot(instrument: Instrument, fees: FeeSchedule) -> Self {
+        Self { instrument, fees, depth: FeedDepth::Full, tradable: true, contract: None }
+    }
+}
+
+/// What a contract is settled in and what it asks of who holds it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ContractTerms {
+    /// What margin, fees and gains are counted in.
+    pub settle: Asset,
+    /// Decimals of the settlement currency's smallest unit at the venue.
+    pub settle_decimals: u8,
+    /// How a value is rounded to that unit.
+    pub rounding: ValueRounding,
+    /// What positions need, by their value; ascending, the first from zero.
+    pub tiers: Vec<RiskTier>,
+    /// Whether each tier's maintenance rate holds for the part of the value inside it only; else for all of it.
+    pub cumulative: bool,
+    /// The leverage of who never chose one.
+    pub leverage: Leverage,
+    /// The margin mode of who never chose one.
+    pub margin: MarginMode,
+    /// When funding is due where the tape does not say.
+    pub funding: FundingTimes,
+    /// The rate where the tape has none.
+    #[serde(default)]
+    pub funding_rate: crate::market::FundingRate,
+}
+
+/// How the value of contracts is rounded to the settlement currency's smallest unit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ValueRounding {
+    /// To the nearest.
+    Nearest,
+    /// Towards zero.
+    Down,
+    /// An inverse contract's value is rounded to a hundredth of the unit, then times the contracts.
+    UnitHundredths,
+}
+
+/// What positions need from a value on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RiskTier {
+    /// The value at which the tier begins, in the settlement currency.
+    pub above: Decimal,
+    /// The least initial margin, as a share of the value: one divided by the largest leverage.
+    pub initial: Rate,
+    /// The maintenance margin, as a share of the value.
+    pub maintenance: Rate,
+}
+
+/// The instants of funding, in UTC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FundingTimes {
+    /// The first of a day, after midnight.
+    pub first: Duration,
+    /// From one to the next.
+    pub every: Duration,
+}
+
+impl FundingTimes {
+    /// 00:00, 08:00 and 16:00.
+    pub const EVERY_EIGHT_HOURS: Self = Self { first: Duration::ZERO, every: Duration::from_secs(8 * 3_600) };
+}
+
+/// How a venue reckons margin, where venues differ. `docs/perpetuals.md` has the formulas with their sources.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PositionRules {
+    /// The mode of an account that never chose one.
+    pub mode: PositionMode,
+    /// Whether there is a hedge mode.
+    pub hedge: bool,
+    /// Whether the mode is one for the account; else one for each instrument.
+    pub mode_of_account: bool,
+    /// What an open order needs.
+    pub order_margin: OrderMargin,
+    /// What a cross position takes from what is available.
+    pub cross_margin: CrossMargin,
+    /// On which value maintenance margin is reckoned.
+    pub maintenance: MaintenanceOn,
+    /// Whether a liquidation must leave the taker fee of closing at the mark price.
+    pub closing_fee: bool,
+    /// Whether an isolated position puts aside the taker fee of closing at its bankruptcy price.
+    pub reserve: bool,
+    /// Whether unrealised gains of cross positions are available.
+    pub gains_available: bool,
+    /// Whether a reduce-only order with nothing to reduce is accepted and cancelled; else refused.
+    pub reduce_only_cancels: bool,
+    /// Which reduce-only orders are cut first.
+    pub trim: TrimFirst,
+    /// Whether a liquidation first steps down a tier.
+    pub steps_down: bool,
+    /// Whether leverage and margin mode can change only while there are neither positions nor orders.
+    pub set_when_flat: bool,
+}
+
+impl Default for PositionRules {
+    fn default() -> Self {
+        Self {
+            mode: PositionMode::OneWay,
+            hedge: true,
+            mode_of_account: true,
+            order_margin: OrderMargin::InitialAndFee,
+            cross_margin: CrossMargin::InitialAtEntry,
+            maintenance: MaintenanceOn::Mark,
+            closing_fee: false,
+            reserve: false,
+            gains_available: false,
+            reduce_only_cancels: false,
+            trim: TrimFirst::Oldest,
+            steps_down: false,
+            set_when_flat: false,
+        }
+    }
+}
+
+/// What an open order needs of its value v: i is the initial margin rate, t the taker's fee rate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OrderMargin {
+    /// v·(i + t).
+    InitialAndFee,
+    /// v·(i + t)·1.1.
+    InitialAndFeeTenthMore,
+    /// v·(i + 2·t + t·i): the fees of opening, and of closing at the bankruptcy price of a short.
+    BothFees,
+    /// As before for sells; v·(i + 2·t − t·i) for buys, whose bankruptcy price is lower.
+    BothFeesBySide,
+}
+
+/// What a cross position takes from what is available.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CrossMargin {
+    /// Its maintenance margin on the entry value, and the next funding if it pays.
+    Maintenance,
+    /// Its initial margin on the entry value.
+    InitialAtEntry,
+    /// Its initial margin on the value at the mark.
+    InitialAtMark,
+    /// Its initial margin on the entry value, and the fee of closing at its bankruptcy price.
+    InitialAndReserve,
+}
+
+/// On which value maintenance margin is reckoned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MaintenanceOn {
+    /// What the position was worth at its entry.
+    Entry,
+    /// What it is worth at the mark price.
+    Mark,
+}
+
+/// Which reduce-only orders are cut first where they come to more than the position.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TrimFirst {
+    /// The one furthest from filling.
+    LeastAggressive,
+    /// The first that came.
+    Oldest,
 }
 
 /// What the venue does where venues differ.
@@ -91,6 +261,9 @@ pub struct VenueRules {
     pub amend_gives_new_id: bool,
     /// The most live orders an account may have in one instrument.
     pub max_open_orders: Option<u32>,
+    /// How it reckons margin.
+    #[serde(default)]
+    pub positions: PositionRules,
 }
 
 impl Default for VenueRules {
@@ -102,6 +275,7 @@ impl Default for VenueRules {
             refuse_amend_below_filled: false,
             amend_gives_new_id: false,
             max_open_orders: None,
+            positions: PositionRules::default(),
         }
     }
 }

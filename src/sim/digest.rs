@@ -12,8 +12,8 @@ use crate::order::{AccountId, Money, OrderId};
 ///
 /// Order of telling: `clock`; then for each instrument in order `market`, its book levels (bids best first, then
 /// asks), its taken levels (bids, then asks, by ascending price), its live orders (bids best price first and in
-/// queue order, then asks); then waiting orders by id; then accounts ascending with each asset ascending; then
-/// `counters` and `generator`.
+/// queue order, then asks); then waiting orders by id; then accounts ascending with each asset ascending and
+/// the positions by market; then `counters` and `generator`.
 pub struct Digest(Xxh3);
 
 impl Default for Digest {
@@ -87,6 +87,24 @@ impl Digest {
         self.word(i64::from(asset));
         self.wide(total.0);
         self.wide(held.0);
+    }
+
+    /// A position: market, leg, contracts, cost and what is put aside. Flat ones are not told.
+    pub fn position(
+        &mut self,
+        account: AccountId,
+        market: u32,
+        leg: usize,
+        qty: Qty,
+        cost: Money,
+        margin: Money,
+    ) {
+        self.word(5);
+        [i64::from(account.0), i64::from(market), leg as i64, qty.units()]
+            .into_iter()
+            .for_each(|v| self.word(v));
+        self.wide(cost.0);
+        self.wide(margin.0);
     }
 
     /// The numbers given out so far: orders, fills, transactions.

@@ -1,8 +1,9 @@
 //! The front of the simulated exchange.
 
+use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
-use super::account::{About, Accounts, FeeModel, Posting};
+use super::account::{About, Accounts, Contract, FeeModel, Listed, Positions, Posting, SavedPositions};
 use super::matching::{Applied, Counters, Floor, Market, Orders, SavedMarket, Slot, Units, fact, unborn};
 use super::schedule::{Due, Pending, Schedule};
 use super::{
@@ -10,7 +11,7 @@ use super::{
     Request, RequestBody, SimConfig, Update,
 };
 use crate::market::decimal::units_of;
-use crate::market::{Asset, Group, InstrumentId, Level, OrderBook, Price, Side, Timestamp};
+use crate::market::{Asset, Group, InstrumentId, Level, OrderBook, Price, Product, Side, Timestamp};
 use crate::order::{
     AccountId, CancelReason, Money, OrderId, OrderRef, OrderStatus, RejectReason, TimeInForce,
 };
@@ -69,13 +70,14 @@ pub struct SimStats {
 /// The simulated exchange. See the module's door for what is never in it.
 #[derive(Clone, Debug)]
 pub struct SimulatedExchange {
-    config: SimConfig,
-    now: Timestamp,
-    markets: Vec<Market>,
-    orders: Orders,
-    accounts: Accounts,
-    schedule: Schedule,
-    counters: Counters,
+    pub(super) config: SimConfig,
+    pub(super) now: Timestamp,
+    pub(super) markets: Vec<Market>,
+    pub(super) orders: Orders,
+    pub(super) accounts: Accounts,
+    pub(super) positions: Positions,
+    pub(super) schedule: Schedule,
+    pub(super) counters: Counters,
     stats: SimStats,
 }
 
@@ -85,6 +87,8 @@ struct Saved {
     now: Timestamp,
     markets: Vec<SavedMarket>,
     accounts: Accounts,
+    #[serde(default)]
+    positions: Option<SavedPositions>,
     schedule: Schedule,
     counters: Counters,
     stats: SimStats,
@@ -102,11 +106,14 @@ impl SimulatedExchange {
         let accounts = Accounts::new(list_assets(&config.markets)?);
         let built = config.markets.iter().enumerate();
         let markets = built.map(|(at, market)| build_market(at, market, &config, &accounts));
+        let listed = config.markets.iter().map(|market| list_contract(market, &accounts));
+        let positions = Positions::new(config.venue.positions, listed.collect::<Result<_, _>>()?);
         Ok(Self {
             now: Timestamp::MIN,
             markets: markets.collect::<Result<_, _>>()?,
             orders: Orders::default(),
             accounts,
+            positions,
             schedule: Schedule::new(config.latency.clone(), config.seed),
             counters: Counters::default(),
             stats: SimStats::default(),
@@ -167,6 +174,7 @@ impl SimulatedExchange {
                         self.cancel(slot, self.why_due(id), updates);
                     }
                 }
+                Due::Funding(market) => self.fund(market, time, updates),
                 Due::Arrival => {
                     if let Some(pending) = self.schedule.arrival(time) {
                         self.on_arrival(&pending, updates);
@@ -193,15 +201,19 @@ impl SimulatedExchange {
         self.stats.groups += 1;
         self.stats.events += group.events.len() as u64;
         let Some(market) = self.markets.get_mut(group.instrument.index()) else { return };
+        let contract = market.contract;
         let applied = match market.apply_idle(self.now, group, self.config.crossed) {
             Some(applied) => applied,
             None => match market.apply_calm(self.now, group) {
-                Some(false) => return,
+                Some(false) => Applied::default(),
                 crosses => self.on_floor(group, crosses.is_some(), updates),
             },
         };
         self.stats.crossed += u64::from(applied.crossed);
         self.stats.distrusted += u64::from(applied.distrusted);
+        if contract {
+            self.after_group(group, updates);
+        }
     }
 
     /// A group meets orders; `in_book`: its levels are in the book already.
@@ -215,13 +227,18 @@ impl SimulatedExchange {
         }
     }
 
-    fn floor<'a>(&'a mut self, instrument: InstrumentId, updates: &'a mut Vec<Update>) -> Option<Floor<'a>> {
+    pub(super) fn floor<'a>(
+        &'a mut self,
+        instrument: InstrumentId,
+        updates: &'a mut Vec<Update>,
+    ) -> Option<Floor<'a>> {
         Some(Floor {
             now: self.now,
             config: &self.config,
             market: self.markets.get_mut(instrument.index())?,
             orders: &mut self.orders,
             accounts: &mut self.accounts,
+            positions: &mut self.positions,
             schedule: &mut self.schedule,
             counters: &mut self.counters,
             updates,
@@ -254,7 +271,14 @@ impl SimulatedExchange {
                 self.end_all(account, *instrument, CancelReason::Requested, updates);
                 self.answer(pending, OrderEvent::Done, None, updates);
             }
+            RequestBody::Set { instrument, setting } => {
+                match self.set(account, *instrument, *setting, updates) {
+                    Ok(()) => self.answer(pending, OrderEvent::Done, None, updates),
+                    Err(reason) => self.refuse(pending, reason, updates),
+                }
+            }
         }
+        self.settle_positions(updates);
     }
 
     fn find(&self, account: AccountId, order: &OrderRef) -> Option<Slot> {
@@ -324,14 +348,14 @@ impl SimulatedExchange {
         floor.market.refresh_idle();
     }
 
-    fn cancel(&mut self, slot: Slot, reason: CancelReason, updates: &mut Vec<Update>) {
+    pub(super) fn cancel(&mut self, slot: Slot, reason: CancelReason, updates: &mut Vec<Update>) {
         let instrument = InstrumentId(u32::from(self.orders.live(slot).instrument));
         let Some(mut floor) = self.floor(instrument, updates) else { return };
         floor.cancel(slot, reason);
         floor.market.refresh_idle();
     }
 
-    fn end_all(
+    pub(super) fn end_all(
         &mut self,
         account: AccountId,
         instrument: Option<InstrumentId>,
@@ -440,6 +464,12 @@ impl SimulatedExchange {
         self.accounts.balance(account, asset)
     }
 
+    /// What new orders of an account may use of an asset: what is not held, less what positions and orders in contracts
+    /// need, with what of the unrealised gains and losses counts at the venue.
+    pub fn available(&self, account: AccountId, asset: u16) -> Money {
+        self.positions.available(&self.accounts, account, asset)
+    }
+
     /// The balance of a system account.
     pub fn system_balance(&self, owner: Owner, asset: u16) -> Money {
         match owner {
@@ -539,6 +569,12 @@ impl SimulatedExchange {
                 let balance = self.accounts.balance(account, asset);
                 digest.balance(account, asset, balance.total, balance.held);
             }
+            for (market, holding) in self.positions.holdings(account) {
+                for (at, leg) in holding.legs.iter().enumerate().filter(|(_, leg)| !leg.qty.is_zero()) {
+                    let margin = leg.margin + leg.reserve;
+                    digest.position(account, market.0, at, leg.qty, leg.cost, margin);
+                }
+            }
         }
         digest.counters(self.counters.orders, self.counters.fills, self.accounts.transactions());
         digest.generator(self.schedule.latency.drawn());
@@ -551,6 +587,7 @@ impl SimulatedExchange {
             now: self.now,
             markets: self.markets.iter().map(|market| market.save(&self.orders)).collect(),
             accounts: self.accounts.clone(),
+            positions: self.positions.any().then(|| self.positions.save()),
             schedule: self.schedule.clone(),
             counters: self.counters.clone(),
             stats: self.stats,
@@ -568,6 +605,9 @@ impl SimulatedExchange {
             return Err(ConfigError::Other("the saved exchange has other markets or assets".to_owned()));
         }
         (exchange.now, exchange.accounts) = (saved.now, saved.accounts);
+        if let Some(positions) = saved.positions {
+            exchange.positions.restore(positions);
+        }
         (exchange.schedule, exchange.counters, exchange.stats) =
             (saved.schedule, saved.counters, saved.stats);
         for (market, saved) in exchange.markets.iter_mut().zip(saved.markets) {
@@ -596,6 +636,9 @@ fn list_assets(markets: &[MarketConfig]) -> Result<Vec<(Asset, u8)>, ConfigError
         add(&instrument.pair.base, instrument.qty_scale);
         add(&instrument.pair.quote, instrument.price_scale + instrument.qty_scale);
     }
+    for terms in markets.iter().filter_map(|market| market.contract.as_ref()) {
+        add(&terms.settle, terms.settle_decimals);
+    }
     for MarketConfig { fees, .. } in markets {
         fees.token.iter().for_each(|token| add(&token.asset, 8));
     }
@@ -622,7 +665,12 @@ fn build_market(
     let unknown = || ConfigError::Other(format!("{}: unknown asset", instrument.symbol));
     let (base, base_scale) = find(&instrument.pair.base).ok_or_else(unknown)?;
     let (quote, quote_scale) = find(&instrument.pair.quote).ok_or_else(unknown)?;
-    let least = instrument.rule.min_notional.trunc_with_scale(u32::from(quote_scale));
+    // Price × quantity of a contract counts its multiplier in.
+    let multiplier = match instrument.product {
+        Product::Linear { multiplier } if !multiplier.is_zero() => multiplier,
+        _ => Decimal::ONE,
+    };
+    let least = (instrument.rule.min_notional / multiplier).trunc_with_scale(u32::from(quote_scale));
     let min_notional = units_of(least, quote_scale).unwrap_or(0);
     let fees = FeeModel::new(&market.fees, quote_scale, find)?;
     let notional = 10_i128.pow(u32::from(quote_scale - instrument.price_scale - instrument.qty_scale));
@@ -637,7 +685,19 @@ fn build_market(
         most: (1 << 125) / (notional * fees.worst_units()),
     };
     let id = InstrumentId(u32::try_from(at).unwrap_or(u32::MAX));
-    let (depth, tradable) = (market.depth, market.tradable);
-    let pairing = (config.pairing, config.late_prints);
-    Ok(Market::new(id, instrument.clone(), units, fees, depth, tradable, pairing, config.refill))
+    Ok(Market::new(id, market, units, fees, config))
+}
+
+/// A contract in the ledger's units; `None` for spot.
+fn list_contract(market: &MarketConfig, accounts: &Accounts) -> Result<Option<Listed>, ConfigError> {
+    let Some(terms) = &market.contract else { return Ok(None) };
+    let at = accounts.assets().iter().position(|known| *known == terms.settle);
+    let settle = at.and_then(|at| u16::try_from(at).ok()).unwrap_or_default();
+    Ok(Some(Listed {
+        contract: Contract::new(&market.instrument, terms, (settle, accounts.scale(settle)))?,
+        margin: terms.margin,
+        times: terms.funding,
+        rate: terms.funding_rate,
+        taker: market.fees.taker,
+    }))
 }

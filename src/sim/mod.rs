@@ -9,6 +9,7 @@ pub mod config;
 mod digest;
 mod exchange;
 mod matching;
+mod risk;
 mod schedule;
 mod wire;
 

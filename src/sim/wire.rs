@@ -2,10 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::market::{Group, InstrumentId, Price, Qty, Side, Timestamp};
+use crate::market::{FinePrice, FundingRate, Group, InstrumentId, Price, Qty, Side, Timestamp};
 use crate::order::{
-    AccountId, CancelReason, ClientOrderId, Evidence, FillId, FillRule, Liquidity, Money, NewOrder, OrderId,
-    OrderKind, OrderRef, OrderSize, OrderStatus, RejectReason, SessionId, TimeInForce, Trigger,
+    AccountId, CancelReason, ClientOrderId, Evidence, FillId, FillRule, Leverage, Liquidity, MarginMode,
+    Money, NewOrder, OrderId, OrderKind, OrderRef, OrderSize, OrderStatus, PositionEffect, PositionMode,
+    PositionSide, RejectReason, SessionId, TimeInForce, Trigger,
 };
 
 /// One input of [`SimulatedExchange::apply`](super::SimulatedExchange::apply).
@@ -57,6 +58,38 @@ pub enum RequestBody {
         /// The new whole amount.
         qty: Option<Qty>,
     },
+    /// Another setting of the account's positions in a contract.
+    Set {
+        /// Which contract.
+        instrument: InstrumentId,
+        /// What to set.
+        setting: Setting,
+    },
+}
+
+/// What an account may set about its positions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Setting {
+    /// The leverage of positions of one side, or of both.
+    Leverage {
+        /// Of longs or of shorts; `None`: both.
+        side: Option<Side>,
+        /// How many times.
+        leverage: Leverage,
+    },
+    /// What stands behind a position.
+    Margin(MarginMode),
+    /// How many positions there are; of all contracts, where the venue has one mode for the account.
+    Position(PositionMode),
+    /// Moves so much from what is available to an isolated position, or back where negative. In the settlement
+    /// currency's smallest unit.
+    Move {
+        /// To which position.
+        side: PositionSide,
+        /// How much.
+        amount: Money,
+    },
 }
 
 /// What the owner of the simulation may do to an account.
@@ -106,6 +139,12 @@ pub enum UpdateBody {
     Ledger(LedgerEntry),
     /// A print that paper orders made: it is public, beside the tape's own prints.
     PublicTrade(PublicTrade),
+    /// A position changed: by a fill, funding, a setting or a liquidation. The fill or the rest comes before it.
+    Position(Box<PositionState>),
+    /// Funding was paid or received.
+    Funding(Box<FundingPayment>),
+    /// A position, or a part of it, was liquidated.
+    Liquidation(Box<Liquidation>),
 }
 
 /// What the answer or the event says.
@@ -193,6 +232,9 @@ pub struct Extra {
     pub quote_qty: Option<Money>,
     /// When a good-till-date order ends.
     pub expires: Option<Timestamp>,
+    /// What it does to a position.
+    #[serde(default)]
+    pub effect: PositionEffect,
 }
 
 impl Extra {
@@ -206,8 +248,10 @@ impl Extra {
             TimeInForce::Gtd(time) => Some(time),
             _ => None,
         };
+        let effect = order.effect;
         let any = order.trigger.is_some() || quote_qty.is_some() || expires.is_some();
-        any.then(|| Box::new(Self { trigger: order.trigger, quote_qty, expires }))
+        let any = any || effect != PositionEffect::Net;
+        any.then(|| Box::new(Self { trigger: order.trigger, quote_qty, expires, effect }))
     }
 }
 
@@ -221,6 +265,123 @@ impl OrderState {
     pub fn quote_qty(&self) -> Option<Money> {
         self.extra.as_ref().and_then(|extra| extra.quote_qty)
     }
+
+    /// What it does to a position.
+    pub fn effect(&self) -> PositionEffect {
+        self.extra.as_ref().map_or(PositionEffect::Net, |extra| extra.effect)
+    }
+}
+
+/// Where a mark price comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MarkSource {
+    /// The tape's own mark price.
+    Tape,
+    /// The index price, for the tape has no mark price.
+    Index,
+    /// The middle of the book through a 30 s exponential mean, for the tape has neither.
+    Mid,
+}
+
+impl MarkSource {
+    /// For people.
+    pub const fn text(self) -> &'static str {
+        match self {
+            Self::Tape => "mark price of the tape",
+            Self::Index => "index price",
+            Self::Mid => "smoothed mid of the book",
+        }
+    }
+}
+
+/// A position as the exchange shows it. Money is in the settlement currency's smallest unit.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PositionState {
+    /// Whose.
+    pub account: AccountId,
+    /// In what.
+    pub instrument: InstrumentId,
+    /// Which of the account's positions in it.
+    pub side: PositionSide,
+    /// Contracts, negative for shorts; zero where there is none.
+    pub qty: Qty,
+    /// What they cost: positive for longs, negative for shorts; the other way round where the contract is inverse.
+    pub cost: Money,
+    /// The average entry price.
+    pub entry: Option<FinePrice>,
+    /// The mark price.
+    pub mark: Option<FinePrice>,
+    /// Where the mark price comes from.
+    pub mark_source: Option<MarkSource>,
+    /// What it is worth at the mark price, without a sign.
+    pub value: Money,
+    /// What it has gained at the mark price.
+    pub unrealised: Money,
+    /// What closing has gained since it was last flat, fees and funding not counted.
+    pub realised: Money,
+    /// Fees paid since then.
+    pub fees: Money,
+    /// Funding paid since then, negative where received.
+    pub funding: Money,
+    /// Index of the settlement currency in the run's list of assets.
+    pub settle: u16,
+    /// What stands behind it.
+    pub margin: MarginMode,
+    /// How many times its margin it may be worth.
+    pub leverage: Leverage,
+    /// Isolated: what is put aside for it. Cross: what it takes from what is available.
+    pub assigned: Money,
+    /// What must be left of its margin.
+    pub maintenance: Money,
+    /// The mark price at which it is liquidated; `None`: none does it.
+    pub liquidation: Option<FinePrice>,
+    /// The price at which all that stands behind it is lost.
+    pub bankruptcy: Option<FinePrice>,
+}
+
+/// One payment of funding.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FundingPayment {
+    /// Whose.
+    pub account: AccountId,
+    /// For which contract.
+    pub instrument: InstrumentId,
+    /// For which position.
+    pub side: PositionSide,
+    /// Contracts, negative for shorts.
+    pub qty: Qty,
+    /// The mark price that it was reckoned at.
+    pub mark: FinePrice,
+    /// The rate: positive where longs pay.
+    pub rate: FundingRate,
+    /// What was received, negative where paid, in the settlement currency's smallest unit.
+    pub amount: Money,
+    /// Index of the settlement currency.
+    pub settle: u16,
+}
+
+/// A position was taken over at its bankruptcy price.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Liquidation {
+    /// Whose.
+    pub account: AccountId,
+    /// In what.
+    pub instrument: InstrumentId,
+    /// Which position.
+    pub side: PositionSide,
+    /// Contracts that were taken over, negative for a short.
+    pub qty: Qty,
+    /// The mark price that called for it.
+    pub mark: FinePrice,
+    /// The price of the taking over.
+    pub price: Option<FinePrice>,
+    /// What the account got, negative where it lost, in the settlement currency's smallest unit.
+    pub amount: Money,
+    /// What the insurance fund got, negative where it paid.
+    pub insurance: Money,
+    /// Index of the settlement currency.
+    pub settle: u16,
 }
 
 /// One fill of one order.
@@ -259,6 +420,25 @@ pub struct Fill {
     /// Market volume that was ahead of the order before the event, rounded up to the lot; `None` where unknown or
     /// where no queue was involved.
     pub ahead_before: Option<Qty>,
+    /// What it did to a position; `None` on spot.
+    pub position: Option<Box<PositionFill>>,
+}
+
+/// What a fill did to a position.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PositionFill {
+    /// To which.
+    pub side: PositionSide,
+    /// What the order was to do.
+    pub effect: PositionEffect,
+    /// How much of the fill closed; the rest opened.
+    pub closed: Qty,
+    /// The value of the fill, in the settlement currency's smallest unit.
+    pub value: Money,
+    /// What closing gained.
+    pub realised: Money,
+    /// Index of the settlement currency.
+    pub settle: u16,
 }
 
 /// What moved money or a hold.
@@ -277,6 +457,14 @@ pub enum Cause {
     Fee,
     /// What rounding left.
     Rounding,
+    /// What closing contracts gained or lost.
+    RealisedPnl,
+    /// Funding paid or received.
+    Funding,
+    /// Margin was put aside for an isolated position, or came back.
+    Margin,
+    /// A position was liquidated.
+    Liquidation,
 }
 
 impl Cause {
@@ -289,6 +477,10 @@ impl Cause {
             Self::Trade => "trade",
             Self::Fee => "fee",
             Self::Rounding => "rounding",
+            Self::RealisedPnl => "realised_pnl",
+            Self::Funding => "funding",
+            Self::Margin => "margin",
+            Self::Liquidation => "liquidation",
         }
     }
 }

@@ -30,7 +30,7 @@ use crate::market::{
     EventLog, FeedDepth, FeedStats, Group, Instrument, InstrumentId, Pair, Product, Side, Timestamp,
 };
 use crate::order::{CancelReason, OrderKind, RejectReason};
-use crate::sim::{FeeSchedule, VenueRules};
+use crate::sim::{ContractTerms, FeeSchedule, VenueRules};
 
 use catalogue::{Catalogue, CatalogueError, Entry};
 
@@ -120,6 +120,11 @@ pub trait Venue: Sync {
 
     /// What it does where venues differ, as far as the simulation must know.
     fn rules(&self) -> VenueRules;
+
+    /// What one of its contracts is settled in and asks of who holds it; `None` for spot.
+    fn contract(&self, _instrument: &Instrument) -> Option<ContractTerms> {
+        None
+    }
 
     /// What it does where venues differ, as far as only its interfaces must know.
     fn quirks(&self) -> Quirks;

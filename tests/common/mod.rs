@@ -58,12 +58,7 @@ pub fn instrument(pair: &str, qty_scale: u8, tick: i64, lot: i64) -> Instrument 
 
 /// A market without fees and with the whole book.
 pub fn market(instrument: Instrument) -> MarketConfig {
-    MarketConfig {
-        instrument,
-        fees: FeeSchedule::flat_rates(Rate(0), Rate(0), "test"),
-        depth: papertape::market::FeedDepth::Full,
-        tradable: true,
-    }
+    MarketConfig::spot(instrument, FeeSchedule::flat_rates(Rate(0), Rate(0), "test"))
 }
 
 /// The `realistic` profile over one market, without latency.

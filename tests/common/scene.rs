@@ -264,7 +264,10 @@ impl<E: Exchange> Scene<E> {
     fn tell(&self, update: &Update, public: bool) -> Option<String> {
         let instrument = &self.config.markets[0].instrument;
         match &update.body {
-            UpdateBody::Ledger(_) => None,
+            UpdateBody::Ledger(_)
+            | UpdateBody::Position(_)
+            | UpdateBody::Funding(_)
+            | UpdateBody::Liquidation(_) => None,
             UpdateBody::PublicTrade(trade) => public.then(|| {
                 let (qty, price) = (instrument.show_qty(trade.qty), instrument.show_price(trade.price));
                 format!("public {} {qty} @ {price}", trade.aggressor)

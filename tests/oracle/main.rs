@@ -158,6 +158,7 @@ fn count(updates: &[Update], counts: &mut BTreeMap<String, u64>) {
             }
             UpdateBody::Ledger(row) => format!("row {:?}", row.cause),
             UpdateBody::PublicTrade(_) => "public trade".to_owned(),
+            other => panic!("the oracle has spot only: {other:?}"),
         };
         *counts.entry(name).or_default() += 1;
     }

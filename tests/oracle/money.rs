@@ -225,6 +225,7 @@ impl NaiveExchange {
             evidence,
             event_time: if evidence_of_tape { self.event_time } else { self.now },
             ahead_before,
+            position: None,
         }));
         if done {
             self.leave_queue(id);

@@ -406,7 +406,11 @@ impl NaiveExchange {
         // The ledger and public trades are not answers: nobody waits for them.
         let deliver_at = match body {
             UpdateBody::Order(_) | UpdateBody::Fill(_) => self.now.plus(response),
-            UpdateBody::Ledger(_) | UpdateBody::PublicTrade(_) => self.now,
+            UpdateBody::Ledger(_)
+            | UpdateBody::PublicTrade(_)
+            | UpdateBody::Position(_)
+            | UpdateBody::Funding(_)
+            | UpdateBody::Liquidation(_) => self.now,
         };
         self.out.push(Update { at: self.now, deliver_at, body });
     }

@@ -54,6 +54,7 @@ impl NaiveExchange {
                 }
             },
             RequestBody::Cancel(order) => self.on_cancel(&request, order),
+            RequestBody::Set { .. } => unreachable!("the scenarios have spot only"),
             RequestBody::CancelAll { instrument } => {
                 for id in self.orders_of(request.account, *instrument) {
                     self.cancel(id, CancelReason::Requested, 0);

@@ -159,7 +159,7 @@ impl Dice {
                 FeeRounding::Up,
             ]);
             let depth = if windowed { FeedDepth::Levels(self.roll(1, 4) as u32) } else { FeedDepth::Full };
-            MarketConfig { instrument, fees, depth, tradable: true }
+            MarketConfig { instrument, fees, depth, tradable: true, contract: None }
         };
         let markets = vec![market("BTC-USDT"), market("ETH-USDT")];
         let powers = [1, 2, 2, 3].map(|n| QueueModel::Probabilistic(Law::Power(n)));
@@ -190,6 +190,7 @@ impl Dice {
                 refuse_amend_below_filled: self.chance(50),
                 amend_gives_new_id: false,
                 max_open_orders: self.pick(&[None, None, Some(4)]),
+                positions: papertape::sim::PositionRules::default(),
             },
         }
     }

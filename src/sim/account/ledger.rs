@@ -170,6 +170,40 @@ impl Accounts {
         hand_on(updates, || Update { at, deliver_at: at, body: UpdateBody::Ledger(entry()) });
     }
 
+    /// Books a gain or loss against the market, and margin that comes back (`held` below zero), in the transaction that
+    /// was begun. What the account cannot pay `@insurance` does; returns how much that is.
+    #[allow(clippy::too_many_arguments)] // A row's worth of facts; a struct of them would be named once.
+    pub(crate) fn gain(
+        &mut self,
+        at: Timestamp,
+        (account, asset): (AccountId, u16),
+        amount: Money,
+        held: Money,
+        cause: Cause,
+        about: About,
+        updates: &mut Vec<Update>,
+    ) -> Money {
+        let owner = Owner::Account(account);
+        let hold = held.min(Money::ZERO);
+        let left = self.balance(account, asset);
+        let short = Money(-(left.available() - hold + amount).0).max(Money::ZERO);
+        if !amount.is_zero() || !hold.is_zero() {
+            let cause = if amount.is_zero() { Cause::Margin } else { cause };
+            self.post(
+                at,
+                Posting { hold, ..Posting::new(owner, asset, amount + short, cause) },
+                about,
+                updates,
+            );
+        }
+        for (owner, amount) in [(Owner::Market, -amount), (Owner::Insurance, -short)] {
+            if !amount.is_zero() {
+                self.post(at, Posting::new(owner, asset, amount, cause), about, updates);
+            }
+        }
+        short
+    }
+
     /// Changes the hold of an account for an order, as a transaction of its own; nothing where nothing changes.
     pub(crate) fn hold(
         &mut self,

@@ -49,15 +49,33 @@ impl Floor<'_> {
         if post_only && !waiting && price != old_price && self.would_match(side, price) {
             return Err(RejectReason::WouldMatch);
         }
-        let (asset, needed) = (self.market.held_asset(side), self.market.hold(side, price, qty - filled));
-        let available = self.accounts.balance(account, asset).available();
-        let more = needed - self.held(slot);
-        if more > available {
-            return Err(RejectReason::InsufficientBalance { asset, needed: more, available });
+        if self.is_contract() {
+            self.check_amended_margin(slot, price, qty - filled)?;
+        } else {
+            let (asset, needed) = (self.market.held_asset(side), self.market.hold(side, price, qty - filled));
+            let available = self.accounts.balance(account, asset).available();
+            let more = needed - self.held(slot);
+            if more > available {
+                return Err(RejectReason::InsufficientBalance { asset, needed: more, available });
+            }
         }
         let kept_place = price == old_price && qty < old_qty;
         self.change(slot, price, qty, kept_place, pending);
         Ok(())
+    }
+
+    /// The margin of the difference, with what the order needs now given back.
+    fn check_amended_margin(&mut self, slot: Slot, price: Price, leaves: Qty) -> Result<(), RejectReason> {
+        let (old, live) = (self.orders.live(slot).leaves(), self.orders.live(slot));
+        let (account, side, waits) = (live.account, live.side, live.waiting);
+        if waits || self.effect(slot) == crate::order::PositionEffect::Close {
+            return Ok(());
+        }
+        self.work(slot, old, Qty::ZERO);
+        let value = self.worth(price, leaves);
+        let answer = self.check_more(account, side, leaves, value);
+        self.work(slot, Qty::ZERO, old);
+        answer
     }
 
     fn change(&mut self, slot: Slot, price: Price, qty: Qty, kept_place: bool, pending: &Pending) {
@@ -65,6 +83,7 @@ impl Floor<'_> {
         let resting = self.orders.live(slot).is_resting();
         let (filled, old_qty) = (self.orders.live(slot).filled, self.orders.live(slot).qty);
         let held = self.held(slot);
+        self.work(slot, old_qty - filled, Qty::ZERO);
         if resting && kept_place {
             if let Some(queue) = self.market.resting[side.index()].queue_at(price) {
                 self.market.resting[side.index()].filled(queue, old_qty - qty);
@@ -77,8 +96,12 @@ impl Floor<'_> {
         if resting && !kept_place {
             live.ahead = Place::FRONT;
         }
-        let hold = self.market.hold(side, price, qty - filled);
-        self.hold_more(slot, hold - held);
+        if self.is_contract() {
+            self.work(slot, Qty::ZERO, qty - filled);
+        } else {
+            let hold = self.market.hold(side, price, qty - filled);
+            self.hold_more(slot, hold - held);
+        }
         if self.config.venue.amend_gives_new_id {
             self.renumber(slot);
         }
@@ -91,7 +114,11 @@ impl Floor<'_> {
     fn renumber(&mut self, slot: Slot) {
         let old = self.orders.live(slot).id;
         let id = self.next_id();
+        self.forget_closing(slot);
         self.orders.renumber(slot, id);
+        if self.orders.live(slot).is_resting() {
+            self.note_closing(slot);
+        }
         let (account, details) = (self.orders.live(slot).account, self.orders.details(slot));
         if let crate::order::TimeInForce::Gtd(time) = self.orders.tif(slot) {
             self.schedule.forget_expiry(time, old);

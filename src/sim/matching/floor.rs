@@ -13,7 +13,7 @@ use crate::market::{FeedDepth, Group, GroupKind, Level, MarketEvent, Price, Qty,
 use crate::order::{
     AccountId, CancelReason, Evidence, FillId, FillRule, Liquidity, Money, OrderId, OrderStatus, SessionId,
 };
-use crate::sim::account::{About, Accounts, FeeModel, Posting};
+use crate::sim::account::{About, Accounts, FeeModel, Positions, Posting};
 use crate::sim::schedule::Schedule;
 use crate::sim::wire::hand_on;
 use crate::sim::{
@@ -37,6 +37,7 @@ pub(crate) struct Floor<'a> {
     pub(crate) market: &'a mut Market,
     pub(crate) orders: &'a mut Orders,
     pub(crate) accounts: &'a mut Accounts,
+    pub(crate) positions: &'a mut Positions,
     pub(crate) schedule: &'a mut Schedule,
     pub(crate) counters: &'a mut Counters,
     pub(crate) updates: &'a mut Vec<Update>,
@@ -333,7 +334,10 @@ impl Floor<'_> {
         let Some(slot) = self.market.resting[side.index()].first(self.orders, queue) else { return };
         let free = self.market.free(side.opposite(), from, self.now).floor_to(self.market.lot());
         let live = self.orders.live(slot);
-        let (qty, ahead_before) = (live.leaves().min(free), live.ahead.shown(self.market.lot()));
+        let (qty, ahead_before) = (self.fillable(slot).min(free), live.ahead.shown(self.market.lot()));
+        if qty.is_zero() {
+            return self.cancel(slot, CancelReason::NothingToReduce);
+        }
         let how = How {
             liquidity: Liquidity::Maker,
             rule: FillRule::CrossingBook,
@@ -355,10 +359,33 @@ impl Floor<'_> {
     }
 
     /// Fills an order: money, the fill, the order's new state. An order that is whole leaves.
+    ///
+    /// One that only closes, and has less to close than it was to fill, fills that and ends.
     pub(super) fn fill(&mut self, slot: Slot, price: Price, qty: Qty, how: How) {
+        let most = self.fillable(slot);
+        if most < qty {
+            if !most.is_zero() {
+                self.fill_as_told(slot, price, most, how);
+            }
+            if !self.orders.live(slot).leaves().is_zero() {
+                self.cancel(slot, CancelReason::NothingToReduce);
+            }
+            return;
+        }
+        self.fill_as_told(slot, price, qty, how);
+    }
+
+    fn fill_as_told(&mut self, slot: Slot, price: Price, qty: Qty, how: How) {
         self.counters.fills += 1;
         let id = FillId(self.counters.fills);
-        let (fee, fee_asset) = self.settle(slot, price, qty, how.liquidity, id);
+        let (fee, fee_asset, position) = if self.is_contract() {
+            let leaves = self.orders.live(slot).leaves();
+            self.work(slot, leaves, leaves - qty);
+            self.settle_contract(slot, price, qty, how.liquidity, id)
+        } else {
+            let (fee, asset) = self.settle(slot, price, qty, how.liquidity, id);
+            (fee, asset, None)
+        };
         let quote = self.market.units.cost(price, qty);
         let live = self.orders.live_mut(slot);
         live.filled += qty;
@@ -387,6 +414,7 @@ impl Floor<'_> {
             evidence: how.evidence,
             event_time: how.event_time,
             ahead_before: how.ahead_before,
+            position,
         };
         hand_on(self.updates, || Update { at, deliver_at, body: UpdateBody::Fill(fill()) });
         // A quote-sized order is whole only when its money says so.
@@ -394,6 +422,9 @@ impl Floor<'_> {
         self.tell(slot, session, 0, OrderEvent::Filled, deliver_at);
         if whole {
             self.forget(slot, OrderStatus::Filled);
+        }
+        if self.is_contract() {
+            self.tell_positions(account, deliver_at);
         }
     }
 
@@ -472,7 +503,7 @@ impl Floor<'_> {
     }
 
     /// Fixed amounts for each fill, as far as the account has them free.
-    fn flat_fees(&mut self, account: AccountId, liquidity: Liquidity, about: About) {
+    pub(super) fn flat_fees(&mut self, account: AccountId, liquidity: Liquidity, about: About) {
         for at in 0..self.market.fees.flat.len() {
             let (asset, amount, maker, taker) = self.market.fees.flat[at];
             let charged = if liquidity == Liquidity::Maker { maker } else { taker };
@@ -509,6 +540,8 @@ impl Floor<'_> {
     pub(super) fn release(&mut self, slot: Slot) {
         let held = self.held(slot);
         self.hold_more(slot, -held);
+        let leaves = self.orders.live(slot).leaves();
+        self.work(slot, leaves, Qty::ZERO);
         self.orders.live_mut(slot).held = false;
     }
 
@@ -522,6 +555,7 @@ impl Floor<'_> {
 
     /// An order is done: it leaves its queue and memory.
     pub(super) fn forget(&mut self, slot: Slot, status: OrderStatus) {
+        self.forget_closing(slot);
         let live = self.orders.live(slot);
         if live.is_resting() {
             self.market.resting[live.side.index()].leave(self.orders, slot);

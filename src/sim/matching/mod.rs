@@ -6,6 +6,7 @@
 //! Never here: when a request arrives (`schedule`), how money moves (`account`).
 
 mod amend;
+mod contract;
 mod floor;
 mod memory;
 mod place;
@@ -18,7 +19,6 @@ mod taking;
 mod thin;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::time::Duration;
 
 pub(crate) use floor::{Counters, Floor};
 pub(crate) use place::unborn;
@@ -33,7 +33,7 @@ use thin::Thin;
 
 use super::account::FeeModel;
 use super::schedule::Pending;
-use super::{BuyFee, CrossedBook, PublicTrade, Refill, RequestBody, View};
+use super::{BuyFee, CrossedBook, MarketConfig, PublicTrade, RequestBody, SimConfig, View};
 use crate::market::{
     FeedDepth, Group, GroupKind, Instrument, InstrumentId, Level, MarketEvent, OrderBook, Price, Print, Qty,
     Side, Timestamp,
@@ -80,6 +80,8 @@ pub(crate) struct Market {
     pub(crate) fees: FeeModel,
     pub(crate) depth: FeedDepth,
     pub(crate) tradable: bool,
+    /// Whether it is of a contract: orders need margin, fills move positions.
+    pub(crate) contract: bool,
     pub(crate) book: OrderBook,
     /// A snapshot has come and nothing has broken it since.
     pub(crate) trusted: bool,
@@ -147,17 +149,14 @@ pub(crate) struct Applied {
 }
 
 impl Market {
-    #[allow(clippy::too_many_arguments)]
     pub(crate) fn new(
         id: InstrumentId,
-        instrument: Instrument,
+        market: &MarketConfig,
         units: Units,
         fees: FeeModel,
-        depth: FeedDepth,
-        tradable: bool,
-        pairing: (Duration, Duration),
-        refill: Refill,
+        config: &SimConfig,
     ) -> Self {
+        let (instrument, depth) = (market.instrument.clone(), market.depth);
         let tick = instrument.rule.tick;
         let book = OrderBook::new(tick);
         let resting = Side::BOTH.map(|side| Resting::new(side, tick));
@@ -167,13 +166,14 @@ impl Market {
             units,
             fees,
             depth,
-            tradable,
+            tradable: market.tradable,
+            contract: market.contract.is_some(),
             book,
             trusted: depth.is_thin(),
             trading: true,
             resting,
-            taken: [Taken::new(refill), Taken::new(refill)],
-            memory: [(); 2].map(|()| Memory::new(pairing.0, pairing.1)),
+            taken: [(); 2].map(|()| Taken::new(config.refill)),
+            memory: [(); 2].map(|()| Memory::new(config.pairing, config.late_prints)),
             stale: [BTreeMap::new(), BTreeMap::new()],
             waiting: BTreeSet::new(),
             door: VecDeque::new(),

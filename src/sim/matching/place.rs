@@ -7,8 +7,8 @@ use super::resting::Birth;
 use super::taking::{Stopped, Taker};
 use crate::market::{FeedDepth, Price, Qty, Side};
 use crate::order::{
-    AccountId, CancelReason, Money, NewOrder, OrderId, OrderKind, OrderSize, OrderStatus, RejectReason,
-    TimeInForce, TriggerBy,
+    AccountId, CancelReason, Money, NewOrder, OrderId, OrderKind, OrderSize, OrderStatus, PositionEffect,
+    RejectReason, TimeInForce, TriggerBy,
 };
 use crate::sim::schedule::Pending;
 use crate::sim::{Extra, OrderEvent, OrderState, PostOnlyAnswer, RequestBody};
@@ -30,7 +30,7 @@ impl Floor<'_> {
                 self.market.door.push_back(pending.clone());
             }
             RequestBody::Place(_) | RequestBody::Amend { .. } => self.decide(pending),
-            RequestBody::Cancel(_) | RequestBody::CancelAll { .. } => {}
+            RequestBody::Cancel(_) | RequestBody::CancelAll { .. } | RequestBody::Set { .. } => {}
         }
         self.market.refresh_idle();
     }
@@ -48,7 +48,7 @@ impl Floor<'_> {
         let answer = match &pending.request.body {
             RequestBody::Place(order) => self.place(order, pending),
             RequestBody::Amend { order, price, qty } => self.amend(order, *price, *qty, pending),
-            RequestBody::Cancel(_) | RequestBody::CancelAll { .. } => Ok(()),
+            RequestBody::Cancel(_) | RequestBody::CancelAll { .. } | RequestBody::Set { .. } => Ok(()),
         };
         if let Err(reason) = answer {
             self.refuse(pending, OrderEvent::Rejected(reason));
@@ -67,7 +67,7 @@ impl Floor<'_> {
                 Some(slot) => self.answer_with(request, slot, event),
                 None => self.answer(request, event, None),
             },
-            RequestBody::Cancel(_) | RequestBody::CancelAll { .. } => {}
+            RequestBody::Cancel(_) | RequestBody::CancelAll { .. } | RequestBody::Set { .. } => {}
         }
     }
 
@@ -91,11 +91,18 @@ impl Floor<'_> {
         if matches && self.config.venue.post_only == PostOnlyAnswer::Reject {
             return Err(RejectReason::WouldMatch);
         }
-        let hold = self.check_funds(order, account)?;
-        let place = self.sure_place(order);
+        let (hold, useless) = if self.is_contract() {
+            let has_a_use = self.has_a_use(order, account)?;
+            self.check_margin(order, account)?;
+            (Money::ZERO, !has_a_use)
+        } else {
+            (self.check_funds(order, account)?, false)
+        };
+        let place = if useless { None } else { self.sure_place(order) };
         let slot = self.accept(order, pending, hold, place);
         match place {
             Some(place) => self.join(slot, place),
+            None if useless => self.cancel(slot, CancelReason::NothingToReduce),
             None if matches => self.cancel(slot, CancelReason::WouldMatch),
             None if order.trigger.is_none() => self.go_live(slot),
             None => {}
@@ -228,6 +235,8 @@ impl Floor<'_> {
         let by_day = self.ids_by_day();
         self.counters.clients.opened(pending.request.account, self.market.id, id, client_id, by_day);
         self.hold_more(slot, hold);
+        let qty = self.orders.live(slot).leaves();
+        self.work(slot, Qty::ZERO, qty);
         if waiting {
             self.market.waiting.insert(id);
         }
@@ -293,6 +302,7 @@ impl Floor<'_> {
             Stopped::Exhausted if self.waits(kind, tif) => self.wait(slot),
             Stopped::Exhausted => self.cancel(slot, CancelReason::BookExhausted),
             Stopped::SelfTrade => self.cancel(slot, CancelReason::SelfTrade),
+            Stopped::Spent if self.is_contract() => self.cancel(slot, CancelReason::NothingToReduce),
             Stopped::Spent => self.cancel(slot, CancelReason::FundsSpent),
         }
     }
@@ -305,6 +315,7 @@ impl Floor<'_> {
         live.ahead = ahead;
         let side = live.side;
         self.market.resting[side.index()].join(self.orders, slot);
+        self.note_closing(slot);
     }
 
     /// Rule 15: a group's prints wake waiting orders, oldest first.
@@ -327,7 +338,7 @@ impl Floor<'_> {
         }
     }
 
-    fn wake(&mut self, slot: Slot) {
+    pub(super) fn wake(&mut self, slot: Slot) {
         let live = self.orders.live(slot);
         let (id, account, side, price, qty) = (live.id, live.account, live.side, live.price, live.leaves());
         self.market.waiting.remove(&id);
@@ -336,6 +347,9 @@ impl Floor<'_> {
         let (kind, session, self_trade) = (live.kind, live.session, live.self_trade);
         let deliver_at = self.schedule.answer(self.now, session);
         self.tell(slot, session, 0, OrderEvent::Triggered, deliver_at);
+        if self.is_contract() {
+            return self.wake_in_contract(slot);
+        }
         let asset = self.market.held_asset(side);
         let needed = match (kind, side) {
             (OrderKind::Market, Side::Sell) => self.market.units.base(qty),
@@ -351,6 +365,33 @@ impl Floor<'_> {
             self.cancel(slot, CancelReason::WouldMatch);
         } else {
             self.go_live(slot);
+        }
+    }
+
+    /// An order in a contract has no margin put aside while it waits: it is looked for now.
+    fn wake_in_contract(&mut self, slot: Slot) {
+        let live = self.orders.live(slot);
+        let (account, side, price, qty) = (live.account, live.side, live.price, live.leaves());
+        let (kind, self_trade) = (live.kind, live.self_trade);
+        let value = match kind {
+            OrderKind::Market => self.look(account, side, None, qty, self_trade).1,
+            OrderKind::Limit | OrderKind::LimitMaker => self.worth(price, qty),
+        };
+        let closes = self.effect(slot) == PositionEffect::Close;
+        if closes && self.fillable(slot).is_zero() {
+            self.orders.live_mut(slot).waiting = true;
+            self.cancel(slot, CancelReason::NothingToReduce);
+        } else if !closes && self.check_more(account, side, qty, value).is_err() {
+            // It never worked: its margin is not to be given back.
+            self.orders.live_mut(slot).waiting = true;
+            self.cancel(slot, CancelReason::FundsSpent);
+        } else {
+            self.work(slot, Qty::ZERO, qty);
+            if kind == OrderKind::LimitMaker && self.would_match(side, price) {
+                self.cancel(slot, CancelReason::WouldMatch);
+            } else {
+                self.go_live(slot);
+            }
         }
     }
 }

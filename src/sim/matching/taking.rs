@@ -81,12 +81,12 @@ impl Floor<'_> {
                 let affordable = budget.0 / units.cost(price, Qty::from_units(1)).0.max(1);
                 qty = qty.min(Qty::from_units(i64::try_from(affordable).unwrap_or(i64::MAX)).floor_to(lot));
             }
-            None => qty = qty.min(live.leaves()),
+            None => qty = qty.min(self.fillable(taker.slot)),
         }
         if qty.is_zero() {
             return Err(Stopped::Spent);
         }
-        if taker.unheld && side == Side::Buy {
+        if taker.unheld && side == Side::Buy && !self.is_contract() {
             let available = self.accounts.balance(live.account, units.quote).available();
             if self.market.hold(side, price, qty) > available {
                 return Err(Stopped::Spent);
@@ -166,7 +166,11 @@ impl Floor<'_> {
             }
         }
         let live = self.orders.live(maker);
-        let (there, ahead_before) = (live.leaves(), live.ahead.shown(self.market.lot()));
+        let (there, ahead_before) = (self.fillable(maker), live.ahead.shown(self.market.lot()));
+        if there.is_zero() {
+            self.cancel(maker, CancelReason::NothingToReduce);
+            return None;
+        }
         let qty = match self.wants(taker, side, price, there) {
             Ok(qty) => qty,
             Err(stopped) => return Some(stopped),
@@ -203,7 +207,7 @@ impl Floor<'_> {
             let (there, stop) = self.look_level(account, opposite, price, free, self_trade);
             let part = there.min(qty - found);
             found += part;
-            cost += self.market.units.cost(price, part);
+            cost += self.worth(price, part);
             if stop {
                 break;
             }

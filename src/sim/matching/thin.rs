@@ -146,7 +146,10 @@ impl Floor<'_> {
         let mut taker = Taker { slot, limit, budget, unheld: limit.is_none() };
         let wanted = self.wants(&taker, side, price, there).and_then(|qty| {
             let base = self.accounts.balance(live.account, self.market.units.base).available();
-            let short = taker.unheld && side == Side::Sell && self.market.units.base(qty) > base;
+            let short = taker.unheld
+                && side == Side::Sell
+                && !self.is_contract()
+                && self.market.units.base(qty) > base;
             if short { Err(Stopped::Spent) } else { Ok(qty) }
         });
         let (filled, stopped) = match wanted {

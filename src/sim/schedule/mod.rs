@@ -1,4 +1,4 @@
-//! When things happen: requests on their way, answers on theirs, orders that expire.
+//! When things happen: requests on their way, answers on theirs, orders that expire, funding.
 //!
 //! Never here: a clock. Everything is told the time.
 //! Start at [`Schedule`].
@@ -9,7 +9,7 @@ use std::collections::{BTreeSet, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
-use crate::market::Timestamp;
+use crate::market::{InstrumentId, Timestamp};
 use crate::order::{OrderId, SessionId};
 use crate::sim::{LatencyModel, Request};
 pub(crate) use latency::Latency;
@@ -27,8 +27,17 @@ pub(crate) struct Pending {
 pub(crate) enum Due {
     /// An order's time is up.
     Expiry(OrderId),
+    /// A contract's funding is due.
+    Funding(InstrumentId),
     /// A request arrives: [`Schedule::arrival`] takes it.
     Arrival,
+}
+
+/// What waits for a time of its own. At one time: expiries first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+enum Timer {
+    Expiry(OrderId),
+    Funding(InstrumentId),
 }
 
 /// One connection's last arrival and last answer: neither is ever overtaken.
@@ -50,7 +59,7 @@ pub(crate) struct Schedule {
     pub(crate) latency: Latency,
     /// By arrival, then by sending.
     inbox: VecDeque<Pending>,
-    expiries: BTreeSet<(Timestamp, OrderId)>,
+    timers: BTreeSet<(Timestamp, Timer)>,
     /// When something is due next; the end of time where nothing is. Asked at every event, so it is kept.
     due: Timestamp,
     /// By session number; numbers are dense.
@@ -62,7 +71,7 @@ impl Schedule {
         Self {
             latency: Latency::new(model, seed),
             inbox: VecDeque::new(),
-            expiries: BTreeSet::new(),
+            timers: BTreeSet::new(),
             due: Timestamp::MAX,
             sessions: Vec::new(),
         }
@@ -105,12 +114,19 @@ impl Schedule {
     }
 
     pub(crate) fn expire_at(&mut self, time: Timestamp, order: OrderId) {
-        self.expiries.insert((time, order));
+        self.timers.insert((time, Timer::Expiry(order)));
         self.due = self.due.min(time);
     }
 
     pub(crate) fn forget_expiry(&mut self, time: Timestamp, order: OrderId) {
-        self.expiries.remove(&(time, order));
+        self.timers.remove(&(time, Timer::Expiry(order)));
+        self.look_ahead();
+    }
+
+    /// A contract's next funding is at `time`, and no more at `before`.
+    pub(crate) fn fund_at(&mut self, time: Timestamp, before: Timestamp, market: InstrumentId) {
+        self.timers.remove(&(before, Timer::Funding(market)));
+        self.timers.insert((time, Timer::Funding(market)));
         self.look_ahead();
     }
 
@@ -126,20 +142,25 @@ impl Schedule {
     }
 
     fn look_ahead(&mut self) {
-        let expiry = self.expiries.first().map_or(Timestamp::MAX, |(time, _)| *time);
+        let timer = self.timers.first().map_or(Timestamp::MAX, |(time, _)| *time);
         let arrival = self.inbox.front().map_or(Timestamp::MAX, |pending| pending.arrives);
-        self.due = expiry.min(arrival);
+        self.due = timer.min(arrival);
     }
 
-    /// What is due first, if it is due before `until` (expiries: at `until` too). Expiries come before arrivals of the
-    /// same time. An expiry is taken out; a request waits for [`arrival`](Self::arrival).
+    /// What is due first, if it is due before `until` (timers: at `until` too). Timers come before arrivals of the same
+    /// time. A timer is taken out; a request waits for [`arrival`](Self::arrival).
     pub(crate) fn due_before(&mut self, until: Timestamp) -> Option<(Timestamp, Due)> {
-        let expiry = self.expiries.first().copied().filter(|(time, _)| *time <= until);
+        let timer = self.timers.first().copied().filter(|(time, _)| *time <= until);
         let arrival = self.inbox.front().map(|pending| pending.arrives).filter(|time| *time < until);
-        match (expiry, arrival) {
-            (Some((time, order)), arrival) if arrival.is_none_or(|arrives| time <= arrives) => {
-                self.forget_expiry(time, order);
-                Some((time, Due::Expiry(order)))
+        match (timer, arrival) {
+            (Some((time, timer)), arrival) if arrival.is_none_or(|arrives| time <= arrives) => {
+                self.timers.remove(&(time, timer));
+                self.look_ahead();
+                let due = match timer {
+                    Timer::Expiry(order) => Due::Expiry(order),
+                    Timer::Funding(market) => Due::Funding(market),
+                };
+                Some((time, due))
             }
             (_, arrival) => arrival.map(|time| (time, Due::Arrival)),
         }

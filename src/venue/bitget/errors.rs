@@ -47,6 +47,21 @@ pub fn refusal(refused: &Refused<'_>) -> NativeError {
         RejectReason::AmendBelowFilled => (40_020, "Parameter newSize error".to_owned()),
         RejectReason::NothingToAmend => (40_925, "Parameter newSize and newPrice error".to_owned()),
         RejectReason::Unsupported => (400_172, "Parameter verification failed".to_owned()),
+        RejectReason::EffectMissing => (
+            40_774,
+            "The order type for unilateral position must also be the unilateral position type.".to_owned(),
+        ),
+        RejectReason::NothingToReduce => (22_002, "No position to close".to_owned()),
+        RejectReason::RiskLimit => (40_762, "The order amount exceeds the balance".to_owned()),
+        RejectReason::LeverageOutOfRange { .. } => {
+            (43_050, "Leverage exceeds the effective range".to_owned())
+        }
+        RejectReason::PositionsOpen => {
+            (45_117, "Currently holding positions or orders, the margin mode cannot be adjusted".to_owned())
+        }
+        RejectReason::ModeNotSupported | RejectReason::NoContract | RejectReason::MarginNotMovable => {
+            (400_172, "Parameter verification failed".to_owned())
+        }
         RejectReason::TooManyOrders { .. } => {
             (40_761, "The total number of unfilled orders is too high".to_owned())
         }
@@ -68,6 +83,8 @@ pub fn ending(reason: CancelReason, _anything_filled: bool) -> NativeEnding {
         CancelReason::Expired
         | CancelReason::AmendedAway
         | CancelReason::FundsSpent
+        | CancelReason::NothingToReduce
+        | CancelReason::Liquidation
         | CancelReason::SessionEnded => "system_cancel",
     };
     NativeEnding { state: "canceled", source }

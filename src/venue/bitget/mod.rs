@@ -9,6 +9,7 @@ mod decode;
 mod encode;
 pub mod errors;
 mod live;
+mod margin;
 mod rest;
 mod sum;
 #[cfg(test)]
@@ -29,7 +30,7 @@ use super::reading::Reading;
 use super::{Decoder, Encoder, Known, Marks, NativeEnding, NativeError, Quirks, Refused, Venue, connectors};
 use crate::market::{Instrument, Pair, Product, RuleOrigin};
 use crate::order::{CancelReason, SelfTrade};
-use crate::sim::{ClientIdScope, FeeSchedule, PostOnlyAnswer, Rate, VenueRules};
+use crate::sim::{ClientIdScope, ContractTerms, FeeSchedule, PostOnlyAnswer, Rate, VenueRules};
 
 use decode::BitgetProtocol;
 
@@ -114,7 +115,12 @@ impl Venue for Bitget {
             refuse_amend_below_filled: true,
             amend_gives_new_id: true,
             max_open_orders: Some(200),
+            positions: margin::rules(),
         }
+    }
+
+    fn contract(&self, instrument: &Instrument) -> Option<ContractTerms> {
+        margin::terms(instrument)
     }
 
     fn quirks(&self) -> Quirks {

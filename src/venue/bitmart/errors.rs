@@ -42,6 +42,14 @@ pub fn refusal(refused: &Refused<'_>) -> NativeError {
         }
         RejectReason::Unsupported => (52_001, "Unsupported Trade Type".to_owned()),
         // No code for a number of open orders is documented.
+        RejectReason::NothingToReduce => (40_021, "The position is not exsit".to_owned()),
+        RejectReason::RiskLimit => (40_016, "This order would trigger user position liquidate".to_owned()),
+        RejectReason::LeverageOutOfRange { .. } => (40_029, "The order's leverage is too large.".to_owned()),
+        RejectReason::PositionsOpen => (40_059, "Positions or orders exist".to_owned()),
+        RejectReason::EffectMissing
+        | RejectReason::ModeNotSupported
+        | RejectReason::NoContract
+        | RejectReason::MarginNotMovable => (40_011, "Invalid request".to_owned()),
         RejectReason::TooManyOrders { .. } => {
             (51_008, "Operation is limited, please try again later".to_owned())
         }
@@ -91,6 +99,8 @@ pub fn ending(reason: CancelReason, anything_filled: bool) -> NativeEnding {
         | CancelReason::WouldMatch
         | CancelReason::AmendedAway
         | CancelReason::FundsSpent
+        | CancelReason::NothingToReduce
+        | CancelReason::Liquidation
         | CancelReason::SessionEnded => "system",
     };
     NativeEnding { state: if anything_filled { "partially_canceled" } else { "canceled" }, source }

@@ -10,6 +10,7 @@ mod encode;
 pub mod errors;
 mod futures;
 mod live;
+mod margin;
 mod scan;
 #[cfg(test)]
 mod tests;
@@ -29,7 +30,7 @@ use super::live::{Hosts, Session};
 use super::{Decoder, Encoder, Known, Marks, NativeEnding, NativeError, Quirks, Refused, Venue, connectors};
 use crate::market::{Instrument, Pair, Product, RuleOrigin};
 use crate::order::{CancelReason, SelfTrade};
-use crate::sim::{ClientIdScope, FeeSchedule, PostOnlyAnswer, Rate, VenueRules};
+use crate::sim::{ClientIdScope, ContractTerms, FeeSchedule, PostOnlyAnswer, Rate, VenueRules};
 
 /// The exchange BitMart.
 #[derive(Clone, Copy, Debug)]
@@ -106,7 +107,12 @@ impl Venue for Bitmart {
             refuse_amend_below_filled: false,
             amend_gives_new_id: false,
             max_open_orders: None,
+            positions: margin::rules(),
         }
+    }
+
+    fn contract(&self, instrument: &Instrument) -> Option<ContractTerms> {
+        margin::terms(instrument)
     }
 
     fn quirks(&self) -> Quirks {

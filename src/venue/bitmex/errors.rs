@@ -40,6 +40,18 @@ pub fn refusal(refused: &Refused<'_>) -> NativeError {
         // No text of its own is documented.
         RejectReason::NothingToAmend => (400, 400, "Invalid amend".to_owned()),
         RejectReason::Unsupported => (400, 400, "Unsupported ordType".to_owned()),
+        RejectReason::NothingToReduce => {
+            (400, 400, "Order had execInst of ReduceOnly and there is no position to reduce".to_owned())
+        }
+        RejectReason::RiskLimit => {
+            (400, 400, "Value of position and orders exceeds position Risk Limit".to_owned())
+        }
+        RejectReason::LeverageOutOfRange { .. } => (400, 400, "Invalid leverage".to_owned()),
+        RejectReason::MarginNotMovable => (400, 400, "Position has cross margin enabled".to_owned()),
+        RejectReason::EffectMissing
+        | RejectReason::PositionsOpen
+        | RejectReason::ModeNotSupported
+        | RejectReason::NoContract => (400, 400, "Invalid symbol".to_owned()),
         RejectReason::TooManyOrders { .. } => (400, 400, "Too many open orders".to_owned()),
     };
     NativeError { code, http, message }
@@ -53,6 +65,8 @@ fn shown(refused: &Refused<'_>, number: impl Fn(&Instrument) -> String) -> Strin
 pub fn ending(reason: CancelReason, _anything_filled: bool) -> NativeEnding {
     let source = match reason {
         CancelReason::Requested => "Canceled via API.",
+        CancelReason::Liquidation => "Canceled: Position in liquidation",
+        CancelReason::NothingToReduce => "Order had execInst of ReduceOnly",
         CancelReason::WouldMatch => "Order had execInst of ParticipateDoNotInitiate",
         CancelReason::BookExhausted | CancelReason::CannotFillWhole => {
             "Order had timeInForce of ImmediateOrCancel"

@@ -8,6 +8,7 @@ mod decode;
 mod encode;
 pub mod errors;
 mod live;
+mod margin;
 mod rest;
 #[cfg(test)]
 mod tests;
@@ -31,7 +32,7 @@ use super::{
 };
 use crate::market::{Instrument, Pair, Product, RuleOrigin};
 use crate::order::{CancelReason, SelfTrade};
-use crate::sim::{ClientIdScope, FeeSchedule, PostOnlyAnswer, Rate, VenueRules};
+use crate::sim::{ClientIdScope, ContractTerms, FeeSchedule, PostOnlyAnswer, Rate, VenueRules};
 
 use decode::BitmexProtocol;
 
@@ -120,6 +121,7 @@ impl Venue for Bitmex {
             refuse_amend_below_filled: true,
             amend_gives_new_id: false,
             max_open_orders: Some(200),
+            positions: margin::rules(),
         }
     }
 
@@ -133,6 +135,10 @@ impl Venue for Bitmex {
     fn funding(&self) -> FundingTimes {
         let hours = |hours: u64| Duration::from_secs(hours * 3_600);
         FundingTimes { every: hours(8), after_midnight: hours(4), settled: true }
+    }
+
+    fn contract(&self, instrument: &Instrument) -> Option<ContractTerms> {
+        margin::terms(instrument)
     }
 
     fn quirks(&self) -> Quirks {

@@ -46,6 +46,14 @@ pub fn refusal(refused: &Refused<'_>) -> NativeError {
         RejectReason::NothingToAmend => (20_009, 400, "Price and quantity not changed".to_owned()),
         RejectReason::Unsupported => (10_001, 400, "Validation error".to_owned()),
         // No number of open orders is documented.
+        RejectReason::EffectMissing
+        | RejectReason::NothingToReduce
+        | RejectReason::RiskLimit
+        | RejectReason::LeverageOutOfRange { .. }
+        | RejectReason::PositionsOpen
+        | RejectReason::ModeNotSupported
+        | RejectReason::MarginNotMovable
+        | RejectReason::NoContract => (600, 400, "Action is not allowed".to_owned()),
         RejectReason::TooManyOrders { .. } => (429, 429, "Too many requests".to_owned()),
     };
     NativeError { code, http, message }
@@ -67,6 +75,8 @@ pub fn ending(reason: CancelReason, _anything_filled: bool) -> NativeEnding {
         | CancelReason::BookExhausted
         | CancelReason::CannotFillWhole
         | CancelReason::FundsSpent
+        | CancelReason::NothingToReduce
+        | CancelReason::Liquidation
         | CancelReason::SessionEnded => ("expired", "system"),
     };
     NativeEnding { state, source }

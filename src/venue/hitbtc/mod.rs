@@ -98,6 +98,7 @@ impl Venue for Hitbtc {
             refuse_amend_below_filled: false,
             amend_gives_new_id: true,
             max_open_orders: None,
+            positions: crate::sim::PositionRules::default(),
         }
     }
 

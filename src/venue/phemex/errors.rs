@@ -30,6 +30,15 @@ pub fn refusal(refused: &Refused<'_>) -> NativeError {
         RejectReason::AmendBelowFilled => (11_012, "TE_REPLACE_TO_INVALID_QTY"),
         RejectReason::NothingToAmend => (11_065, "TE_ORD_REPLACE_NOT_MODIFIED"),
         RejectReason::Unsupported => (11_035, "TE_ORD_TYPE_INVALID"),
+        RejectReason::NothingToReduce => (11_011, "TE_REDUCE_ONLY_ABORT"),
+        RejectReason::RiskLimit => (11_081, "TE_RISK_LIMIT_EXCEEDS"),
+        RejectReason::LeverageOutOfRange { .. } => (11_004, "TE_INVALID_LEVERAGE"),
+        RejectReason::MarginNotMovable => (11_006, "TE_NO_POSITION"),
+        // The page is unsure which code a switch with positions gets.
+        RejectReason::EffectMissing
+        | RejectReason::PositionsOpen
+        | RejectReason::ModeNotSupported
+        | RejectReason::NoContract => (11_034, "TE_SIDE_INVALID"),
         RejectReason::TooManyOrders { .. } => (11_032, "TE_AO_NUM_EXCEEDS"),
     };
     NativeError { code, http: if code == 10_500 { 401 } else { 200 }, message: message.to_owned() }
@@ -45,6 +54,8 @@ pub fn ending(reason: CancelReason, _anything_filled: bool) -> NativeEnding {
         | CancelReason::SelfTrade
         | CancelReason::AmendedAway
         | CancelReason::FundsSpent
+        | CancelReason::NothingToReduce
+        | CancelReason::Liquidation
         | CancelReason::SessionEnded => "BySystem",
     };
     NativeEnding { state: "Canceled", source }

@@ -9,6 +9,7 @@ mod decode;
 mod encode;
 pub mod errors;
 mod live;
+mod margin;
 mod rest;
 #[cfg(test)]
 mod tests;
@@ -27,7 +28,7 @@ use super::reading::Reading;
 use super::{Decoder, Encoder, Known, Marks, NativeEnding, NativeError, Quirks, Refused, Venue, connectors};
 use crate::market::{Instrument, Pair, Product, RuleOrigin};
 use crate::order::{CancelReason, SelfTrade};
-use crate::sim::{ClientIdScope, FeeRounding, FeeSchedule, PostOnlyAnswer, Rate, VenueRules};
+use crate::sim::{ClientIdScope, ContractTerms, FeeRounding, FeeSchedule, PostOnlyAnswer, Rate, VenueRules};
 
 use decode::PhemexProtocol;
 
@@ -111,7 +112,12 @@ impl Venue for Phemex {
             refuse_amend_below_filled: true,
             amend_gives_new_id: false,
             max_open_orders: None,
+            positions: margin::rules(),
         }
+    }
+
+    fn contract(&self, instrument: &Instrument) -> Option<ContractTerms> {
+        margin::terms(instrument)
     }
 
     fn quirks(&self) -> Quirks {

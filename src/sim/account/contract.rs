@@ -1,0 +1,335 @@
+//! What a contract is worth: values, entry prices, margin rates, in the settlement currency.
+//!
+//! Values are integers of the ledger's unit, rounded to the settlement currency's smallest unit at the venue. Prices
+//! come as [`FinePrice`]s (mark, index) or in the instrument's own scale (fills, limits).
+
+use crate::market::decimal::units_of;
+use crate::market::{FinePrice, FundingRate, Instrument, Price, Product, Qty, Side};
+use crate::order::{Leverage, Money};
+use crate::sim::{ConfigError, ContractTerms, OrderMargin, Rate, ValueRounding};
+
+pub(crate) const RATE_ONE: i128 = 10_i128.pow(Rate::SCALE as u32);
+const FUNDING_ONE: i128 = 10_i128.pow(FundingRate::SCALE as u32);
+/// Parts of the smallest unit in which an inverse contract's unit value is rounded.
+const HUNDREDTHS: i128 = 100;
+
+/// A fraction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Ratio {
+    pub(crate) num: i128,
+    pub(crate) den: i128,
+}
+
+impl Ratio {
+    /// `amount` × the fraction, rounded up; `amount` is not negative.
+    ///
+    /// Both parts are below 10¹⁹ or so; taking the amount apart first keeps the product inside 128 bits.
+    pub(crate) fn of_up(self, amount: Money) -> Money {
+        let (whole, rest) = (amount.0 / self.den, amount.0 % self.den);
+        let product = rest * self.num;
+        Money(whole.saturating_mul(self.num) + product / self.den + i128::from(product % self.den != 0))
+    }
+}
+
+/// A price as units in so many decimals.
+#[derive(Clone, Copy, Debug)]
+struct Scaled {
+    units: i128,
+    scale: u32,
+}
+
+/// Margin rates from a value on, in the ledger's units.
+#[derive(Clone, Copy, Debug)]
+struct Tier {
+    above: Money,
+    initial: Rate,
+    maintenance: Rate,
+    /// What the lower tiers' smaller rates save.
+    less: Money,
+}
+
+/// A contract in the ledger's units.
+#[derive(Clone, Debug)]
+pub(crate) struct Contract {
+    pub(crate) settle: u16,
+    inverse: bool,
+    /// The multiplier as digits and decimals.
+    multiplier: i128,
+    multiplier_scale: u32,
+    price_scale: u32,
+    qty_scale: u32,
+    decimals: u32,
+    /// Ledger units in the settlement currency's smallest unit.
+    pub(crate) quantum: i128,
+    rounding: ValueRounding,
+    tiers: Vec<Tier>,
+    pub(crate) leverage: Leverage,
+}
+
+impl Contract {
+    /// `settle` is the settlement currency's number and decimals in the ledger.
+    pub(crate) fn new(
+        instrument: &Instrument,
+        terms: &ContractTerms,
+        settle: (u16, u8),
+    ) -> Result<Self, ConfigError> {
+        let odd = |what: &str| ConfigError::Other(format!("{}: {what}", instrument.symbol));
+        let (inverse, multiplier) = match instrument.product {
+            Product::Spot => return Err(odd("spot has no contract terms")),
+            Product::Linear { multiplier } | Product::Quanto { multiplier } => {
+                (false, multiplier.normalize())
+            }
+            Product::Inverse { multiplier } => (true, multiplier.normalize()),
+        };
+        let Some(finer) = settle.1.checked_sub(terms.settle_decimals) else {
+            return Err(odd("the settlement currency is coarser in the ledger than at the venue"));
+        };
+        if multiplier.mantissa() <= 0 {
+            return Err(odd("a multiplier must be more than zero"));
+        }
+        let mut tiers: Vec<Tier> = Vec::new();
+        for tier in &terms.tiers {
+            let above =
+                units_of(tier.above, settle.1).ok_or_else(|| odd("a risk tier has too many decimals"))?;
+            let (initial, maintenance) = (tier.initial, tier.maintenance);
+            let rates = 0 < maintenance.0 && maintenance <= initial && i128::from(initial.0) <= RATE_ONE;
+            if !rates {
+                return Err(odd("a risk tier needs 0 < maintenance ≤ initial ≤ 1"));
+            }
+            let less = match tiers.last() {
+                Some(last) if terms.cumulative => {
+                    let step = i128::from(maintenance.0 - last.maintenance.0);
+                    Money(last.less.0 + above.saturating_mul(step) / RATE_ONE)
+                }
+                _ => Money::ZERO,
+            };
+            tiers.push(Tier { above: Money(above), initial, maintenance, less });
+        }
+        let ascends = tiers.windows(2).all(|pair| pair[0].above < pair[1].above);
+        if tiers.first().is_none_or(|first| !first.above.is_zero()) || !ascends {
+            return Err(odd("risk tiers must ascend, the first from zero"));
+        }
+        Ok(Self {
+            settle: settle.0,
+            inverse,
+            multiplier: multiplier.mantissa(),
+            multiplier_scale: multiplier.scale(),
+            price_scale: u32::from(instrument.price_scale),
+            qty_scale: u32::from(instrument.qty_scale),
+            decimals: u32::from(terms.settle_decimals),
+            quantum: 10_i128.pow(u32::from(finer)),
+            rounding: terms.rounding,
+            tiers,
+            leverage: terms.leverage,
+        })
+    }
+
+    /// What so many contracts are worth at a price of the instrument; neither is negative.
+    pub(crate) fn value(&self, price: Price, qty: Qty) -> Money {
+        self.worth(Scaled { units: i128::from(price.units()), scale: self.price_scale }, qty.units())
+    }
+
+    /// The same at a mark or index price.
+    pub(crate) fn value_at(&self, price: FinePrice, qty: Qty) -> Money {
+        self.worth(
+            Scaled { units: i128::from(price.units()), scale: u32::from(FinePrice::SCALE) },
+            qty.units(),
+        )
+    }
+
+    fn worth(&self, price: Scaled, qty: i64) -> Money {
+        let qty = i128::from(qty);
+        if price.units <= 0 || qty == 0 {
+            return Money::ZERO;
+        }
+        let smallest = if self.inverse {
+            let up = self.decimals + price.scale;
+            let (unit, parts) = match self.rounding {
+                ValueRounding::UnitHundredths => {
+                    let up = scaled(self.multiplier.saturating_mul(HUNDREDTHS), up, self.multiplier_scale);
+                    (Some(round(up, price.units, false)), HUNDREDTHS)
+                }
+                ValueRounding::Nearest | ValueRounding::Down => (None, 1),
+            };
+            match unit {
+                Some(unit) => round(qty.saturating_mul(unit), parts * ten(self.qty_scale), false),
+                None => {
+                    let up = scaled(
+                        self.multiplier.saturating_mul(qty),
+                        up,
+                        self.multiplier_scale + self.qty_scale,
+                    );
+                    round(up, price.units, self.rounding == ValueRounding::Down)
+                }
+            }
+        } else {
+            let product = price.units.saturating_mul(qty).saturating_mul(self.multiplier);
+            let down = price.scale + self.qty_scale + self.multiplier_scale;
+            let by = ten(down.saturating_sub(self.decimals));
+            let up = ten(self.decimals.saturating_sub(down));
+            round(product.saturating_mul(up), by, self.rounding == ValueRounding::Down)
+        };
+        Money(smallest.saturating_mul(self.quantum))
+    }
+
+    /// The sign of what `qty` contracts cost: an inverse contract is paid for in what it is worth less of.
+    fn sign(&self) -> i128 {
+        if self.inverse { -1 } else { 1 }
+    }
+
+    /// What a signed quantity costs: positive for longs, negative for shorts; the other way round where the contract is
+    /// inverse. Gains are what a position is worth less what it cost, in every kind of contract.
+    pub(crate) fn cost(&self, price: Price, qty: Qty) -> Money {
+        let value = self.value(price, Qty::from_units(qty.units().abs()));
+        Money(value.0 * i128::from(qty.units().signum()) * self.sign())
+    }
+
+    /// What a signed quantity is worth at a mark price.
+    pub(crate) fn worth_at(&self, price: FinePrice, qty: Qty) -> Money {
+        let value = self.value_at(price, Qty::from_units(qty.units().abs()));
+        Money(value.0 * i128::from(qty.units().signum()) * self.sign())
+    }
+
+    /// The price at which so many contracts are worth `value`, as far as ten decimals tell; neither is negative.
+    ///
+    /// Where unit values are rounded to hundredths, so is the average one, and the price to four decimals: BitMEX shows
+    /// 73701.7438 for 1,438,000 XBTUSD that cost 1,951,105,699 satoshi.
+    pub(crate) fn price_of(&self, value: Money, qty: Qty) -> Option<FinePrice> {
+        let (qty, smallest) = (i128::from(qty.units()), value.0 / self.quantum);
+        if qty <= 0 || value.0 <= 0 {
+            return None;
+        }
+        let scale = u32::from(FinePrice::SCALE);
+        let units = if !self.inverse {
+            let up = scaled(value.0, scale + self.qty_scale + self.multiplier_scale, 0);
+            let down = qty
+                .saturating_mul(self.multiplier)
+                .saturating_mul(self.quantum)
+                .saturating_mul(ten(self.decimals));
+            round(up, down, false)
+        } else if self.rounding == ValueRounding::UnitHundredths {
+            let unit = round(smallest.saturating_mul(HUNDREDTHS * ten(self.qty_scale)), qty, false);
+            if unit == 0 {
+                return None;
+            }
+            let shown = round(
+                scaled(self.multiplier.saturating_mul(HUNDREDTHS), self.decimals + 4, self.multiplier_scale),
+                unit,
+                false,
+            );
+            shown.saturating_mul(ten(scale - 4))
+        } else {
+            let up = scaled(
+                self.multiplier.saturating_mul(qty).saturating_mul(self.quantum),
+                self.decimals + scale,
+                self.multiplier_scale + self.qty_scale,
+            );
+            round(up, value.0, false)
+        };
+        i64::try_from(units).ok().map(FinePrice::from_units)
+    }
+
+    /// Whether a position gains where its value falls: shorts, and inverse longs.
+    pub(crate) fn gains_falling(&self, qty: Qty) -> bool {
+        (qty.units() < 0) != self.inverse
+    }
+
+    fn tier(&self, value: Money) -> &Tier {
+        let at = self.tiers.partition_point(|tier| tier.above < value).max(1);
+        &self.tiers[at - 1]
+    }
+
+    /// The value where the tier below that of `value` ends; `None` in the lowest one.
+    pub(crate) fn tier_floor(&self, value: Money) -> Option<Money> {
+        Some(self.tier(value).above).filter(|above| !above.is_zero())
+    }
+
+    /// The maintenance margin of a position worth so much.
+    pub(crate) fn maintenance(&self, value: Money) -> Money {
+        let tier = self.tier(value);
+        let of = Ratio { num: i128::from(tier.maintenance.0), den: RATE_ONE }.of_up(value);
+        Money((of.0 - tier.less.0).max(0))
+    }
+
+    /// The maintenance rate of a position worth so much, and what the lower tiers take off.
+    pub(crate) fn maintenance_rate(&self, value: Money) -> (Rate, Money) {
+        let tier = self.tier(value);
+        (tier.maintenance, tier.less)
+    }
+
+    /// One divided by the leverage, and no less than the tier of `value` asks.
+    pub(crate) fn initial(&self, leverage: Leverage, value: Money) -> Ratio {
+        let asked = Ratio { num: 100, den: i128::from(leverage.0.max(1)) };
+        let least = Ratio { num: i128::from(self.tier(value).initial.0), den: RATE_ONE };
+        if asked.num * least.den >= least.num * asked.den { asked } else { least }
+    }
+
+    /// The largest leverage of the lowest tier.
+    pub(crate) fn max_leverage(&self) -> Leverage {
+        let least = i128::from(self.tiers[0].initial.0);
+        Leverage(u32::try_from(100 * RATE_ONE / least).unwrap_or(u32::MAX))
+    }
+
+    /// The largest value of a position at a leverage; `None`: no tier ends it.
+    pub(crate) fn most_at(&self, leverage: Leverage) -> Option<Money> {
+        let allows = |tier: &Tier| i128::from(tier.initial.0) * i128::from(leverage.0) <= 100 * RATE_ONE;
+        self.tiers.iter().find(|tier| !allows(tier)).map(|tier| tier.above)
+    }
+
+    /// What an open order of this value needs.
+    pub(crate) fn order_margin(
+        &self,
+        how: OrderMargin,
+        side: Side,
+        value: Money,
+        initial: Ratio,
+        taker: Rate,
+    ) -> Money {
+        let (t, one) = (i128::from(taker.0.max(0)), RATE_ONE);
+        let Ratio { num, den } = initial;
+        let ratio = match how {
+            OrderMargin::InitialAndFee => Ratio { num: num * one + t * den, den: one * den },
+            OrderMargin::InitialAndFeeTenthMore => {
+                Ratio { num: (num * one + t * den) * 11, den: one * den * 10 }
+            }
+            OrderMargin::BothFeesBySide if side == Side::Buy => {
+                Ratio { num: num * (one - t) + 2 * t * den, den: one * den }
+            }
+            OrderMargin::BothFees | OrderMargin::BothFeesBySide => {
+                Ratio { num: num * (one + t) + 2 * t * den, den: one * den }
+            }
+        };
+        ratio.of_up(value)
+    }
+
+    /// The fee of closing a position of this value and margin at its bankruptcy price, where it has lost the margin.
+    ///
+    /// Phemex: a long of 259.897 USDT at 5x (margin 51.9794) and 0.06 %: 0.12475056.
+    pub(crate) fn closing_fee(&self, qty: Qty, value: Money, margin: Money, taker: Rate) -> Money {
+        let worth = if self.gains_falling(qty) { value + margin } else { value - margin };
+        Ratio { num: i128::from(taker.0.max(0)), den: RATE_ONE }.of_up(Money(worth.0.max(0)))
+    }
+
+    /// A share of a value that funding moves: positive where longs pay. Rounded against who pays.
+    pub(crate) fn funding(&self, value: Money, rate: FundingRate) -> Money {
+        let exact = value.0.saturating_mul(i128::from(rate.units()));
+        let size = round(exact.abs(), FUNDING_ONE * self.quantum, false) * self.quantum;
+        Money(if exact < 0 { -size } else { size })
+    }
+}
+
+fn ten(power: u32) -> i128 {
+    10_i128.checked_pow(power).unwrap_or(i128::MAX)
+}
+
+/// `value` × 10^`up` / 10^`down`, the larger power taken off before anything overflows; what is cut off is below the
+/// rounding that follows.
+fn scaled(value: i128, up: u32, down: u32) -> i128 {
+    if up >= down { value.saturating_mul(ten(up - down)) } else { value / ten(down - up) }
+}
+
+/// `value` / `by`, to the nearest or down; neither is negative.
+fn round(value: i128, by: i128, down: bool) -> i128 {
+    let (quotient, rest) = (value / by, value % by);
+    quotient + i128::from(!down && rest >= by - rest)
+}

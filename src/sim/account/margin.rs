@@ -1,0 +1,297 @@
+//! What positions and open orders need, what is available, and where a position is liquidated.
+//!
+//! `docs/perpetuals.md` has the formulas with their sources. Never here: changing anything.
+
+use super::contract::{Contract, RATE_ONE, Ratio};
+use super::ledger::Accounts;
+use super::positions::{Holding, Leg, Positions, Working};
+use crate::market::{FinePrice, InstrumentId, Qty, Side};
+use crate::order::{AccountId, MarginMode, Money, PositionMode};
+use crate::sim::{CrossMargin, MaintenanceOn, PositionRules, PositionState, Rate};
+
+/// How an account stands in one settlement currency.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Standing {
+    /// Its balance less what is put aside for isolated positions and held for spot orders.
+    pub(crate) free: Money,
+    /// What open orders need.
+    pub(crate) orders: Money,
+    /// What cross positions take from what is available.
+    pub(crate) cross: Money,
+    /// What cross positions must leave to stay.
+    pub(crate) maintenance: Money,
+    /// Unrealised gains less losses of cross positions.
+    pub(crate) unrealised: Money,
+    /// The part of it that is available.
+    pub(crate) counted: Money,
+}
+
+impl Standing {
+    /// What new orders may use; below zero where losses have eaten it.
+    pub(crate) fn available(&self) -> Money {
+        self.free - self.orders - self.cross + self.counted
+    }
+
+    /// Whether the cross positions must be liquidated.
+    pub(crate) fn is_lost(&self) -> bool {
+        !self.maintenance.is_zero() && self.free + self.unrealised <= self.maintenance
+    }
+}
+
+impl Positions {
+    /// How an account stands in a settlement currency.
+    pub(crate) fn standing(&self, accounts: &Accounts, account: AccountId, asset: u16) -> Standing {
+        let mut standing =
+            Standing { free: accounts.balance(account, asset).available(), ..Standing::default() };
+        for (market, holding) in self.holdings(account) {
+            let Some(contract) = self.contract(market).filter(|contract| contract.settle == asset) else {
+                continue;
+            };
+            let taker = self.taker(market);
+            standing.orders += self.orders_need(contract, holding, holding.working, taker);
+            if holding.margin == MarginMode::Isolated {
+                continue;
+            }
+            let mark = self.mark(market).map(|mark| mark.price);
+            for (at, leg) in holding.legs.iter().enumerate().filter(|(_, leg)| !leg.qty.is_zero()) {
+                let gains = gains(contract, leg, mark);
+                standing.unrealised += gains;
+                standing.counted += if self.rules.gains_available { gains } else { gains.min(Money::ZERO) };
+                standing.cross += self.cross_needs(market, holding, at, mark, taker);
+                standing.maintenance += self.maintenance(contract, leg, mark, taker);
+            }
+        }
+        standing
+    }
+
+    /// The taker's fee rate of a contract, as margins reckon with it.
+    pub(crate) fn taker(&self, market: InstrumentId) -> Rate {
+        self.listed.get(market.index()).and_then(Option::as_ref).map_or(Rate(0), |listed| listed.taker)
+    }
+
+    /// What is available of an asset: for spot that is all that is not held.
+    pub(crate) fn available(&self, accounts: &Accounts, account: AccountId, asset: u16) -> Money {
+        if self.any() {
+            self.standing(accounts, account, asset).available()
+        } else {
+            accounts.balance(account, asset).available()
+        }
+    }
+
+    /// What the orders of a holding need, were they `working`: for the part that would make it larger, the larger side
+    /// of one net position, both sides where there are two.
+    pub(crate) fn orders_need(
+        &self,
+        contract: &Contract,
+        holding: &Holding,
+        working: [Working; 2],
+        taker: Rate,
+    ) -> Money {
+        let needs = |side: Side, grows: Qty, of: &Leg| {
+            let orders = working[side.index()];
+            if grows.units() <= 0 || orders.qty.is_zero() {
+                return Money::ZERO;
+            }
+            let part = Ratio { num: i128::from(grows.units()), den: i128::from(orders.qty.units()) };
+            let value = part.of_up(orders.value);
+            let held = Money(of.cost.0.abs());
+            let initial = contract.initial(holding.leverage_of(side), held + value);
+            contract.order_margin(self.rules.order_margin, side, value, initial, taker)
+        };
+        match holding.mode {
+            PositionMode::Hedge => {
+                let side = |side: Side| needs(side, working[side.index()].qty, &holding.legs[side.index()]);
+                side(Side::Buy) + side(Side::Sell)
+            }
+            PositionMode::OneWay => {
+                let leg = &holding.legs[0];
+                let size = Qty::from_units(leg.qty.units().abs());
+                let bought = needs(Side::Buy, leg.qty + working[0].qty - size, leg);
+                let sold = needs(Side::Sell, working[1].qty - leg.qty - size, leg);
+                bought.max(sold)
+            }
+        }
+    }
+
+    /// What a cross position takes from what is available.
+    fn cross_needs(
+        &self,
+        market: InstrumentId,
+        holding: &Holding,
+        at: usize,
+        mark: Option<FinePrice>,
+        taker: Rate,
+    ) -> Money {
+        let Some(contract) = self.contract(market) else { return Money::ZERO };
+        let leg = &holding.legs[at];
+        let entry = Money(leg.cost.0.abs());
+        let side = if leg.qty.units() < 0 { Side::Sell } else { Side::Buy };
+        let initial = contract.initial(holding.leverage_of(side), entry);
+        match self.rules.cross_margin {
+            CrossMargin::InitialAtEntry => initial.of_up(entry),
+            CrossMargin::InitialAtMark => initial.of_up(value(contract, leg, mark)),
+            CrossMargin::InitialAndReserve => {
+                let margin = initial.of_up(entry);
+                margin + contract.closing_fee(leg.qty, entry, margin, taker)
+            }
+            CrossMargin::Maintenance => contract.maintenance(entry) + self.funding_owed(market, leg, entry),
+        }
+    }
+
+    /// What a position of this value will pay at the next funding; nothing where it receives. Rounded up to the unit.
+    fn funding_owed(&self, market: InstrumentId, leg: &Leg, value: Money) -> Money {
+        let Some((rate, ..)) = self.funding(market) else { return Money::ZERO };
+        let pays = if leg.qty.units() < 0 { -rate.units() } else { rate.units() };
+        Ratio { num: i128::from(pays.max(0)), den: 1_000_000_000_000 }.of_up(value)
+    }
+
+    /// What a position must leave of its margin to stay.
+    fn maintenance(&self, contract: &Contract, leg: &Leg, mark: Option<FinePrice>, taker: Rate) -> Money {
+        let at_mark = value(contract, leg, mark);
+        let on = match self.rules.maintenance {
+            MaintenanceOn::Entry => Money(leg.cost.0.abs()),
+            MaintenanceOn::Mark => at_mark,
+        };
+        let fee = if self.rules.closing_fee { fee_of(at_mark, taker) } else { Money::ZERO };
+        contract.maintenance(on) + fee
+    }
+
+    /// Whether an isolated position must be liquidated at the mark price.
+    pub(crate) fn leg_is_lost(&self, market: InstrumentId, leg: &Leg, taker: Rate) -> bool {
+        let (Some(contract), Some(mark)) = (self.contract(market), self.mark(market)) else { return false };
+        let mark = Some(mark.price);
+        !leg.qty.is_zero()
+            && leg.margin + gains(contract, leg, mark) <= self.maintenance(contract, leg, mark, taker)
+    }
+
+    /// An account's positions in a contract, as they are shown.
+    pub(crate) fn show(
+        &self,
+        accounts: &Accounts,
+        account: AccountId,
+        market: InstrumentId,
+    ) -> Vec<PositionState> {
+        let (Some(contract), Some(holding)) = (self.contract(market), self.holding(account, market)) else {
+            return Vec::new();
+        };
+        let legs = match holding.mode {
+            PositionMode::OneWay => 1,
+            PositionMode::Hedge => 2,
+        };
+        (0..legs).map(|at| self.show_leg(accounts, account, (market, contract), holding, at)).collect()
+    }
+
+    fn show_leg(
+        &self,
+        accounts: &Accounts,
+        account: AccountId,
+        (market, contract): (InstrumentId, &Contract),
+        holding: &Holding,
+        at: usize,
+    ) -> PositionState {
+        let leg = &holding.legs[at];
+        let mark = self.mark(market);
+        let price = mark.map(|mark| mark.price);
+        let taker = self.taker(market);
+        let size = Qty::from_units(leg.qty.units().abs());
+        let unrealised = gains(contract, leg, price);
+        let maintenance = self.maintenance(contract, leg, price, taker);
+        let behind = match holding.margin {
+            MarginMode::Isolated => leg.margin,
+            MarginMode::Cross => {
+                let standing = self.standing(accounts, account, contract.settle);
+                standing.free + standing.unrealised - unrealised - standing.maintenance + maintenance
+            }
+        };
+        let flat = leg.qty.is_zero();
+        let assigned = match holding.margin {
+            MarginMode::Isolated => leg.margin + leg.reserve,
+            MarginMode::Cross if flat => Money::ZERO,
+            MarginMode::Cross => self.cross_needs(market, holding, at, price, taker),
+        };
+        let side = if leg.qty.units() < 0 { Side::Sell } else { Side::Buy };
+        PositionState {
+            account,
+            instrument: market,
+            side: holding.side_of(at),
+            qty: leg.qty,
+            cost: leg.cost,
+            entry: contract.price_of(Money(leg.cost.0.abs()), size),
+            mark: price,
+            mark_source: mark.map(|mark| mark.source),
+            value: value(contract, leg, price),
+            unrealised,
+            realised: leg.realised,
+            fees: leg.fees,
+            funding: leg.funding,
+            settle: contract.settle,
+            margin: holding.margin,
+            leverage: if at == 1 { holding.leverage[1] } else { holding.leverage_of(side) },
+            assigned,
+            maintenance: if flat { Money::ZERO } else { maintenance },
+            liquidation: if flat { None } else { liquidation(contract, leg, behind, &self.rules, taker) },
+            bankruptcy: if flat { None } else { bankruptcy(contract, leg, behind) },
+        }
+    }
+}
+
+/// What a position is worth at the mark price, or at its entry where there is none.
+fn value(contract: &Contract, leg: &Leg, mark: Option<FinePrice>) -> Money {
+    match mark {
+        Some(mark) => contract.value_at(mark, Qty::from_units(leg.qty.units().abs())),
+        None => Money(leg.cost.0.abs()),
+    }
+}
+
+/// What a position has gained at the mark price: what it is worth less what it cost.
+pub(crate) fn gains(contract: &Contract, leg: &Leg, mark: Option<FinePrice>) -> Money {
+    mark.map_or(Money::ZERO, |mark| contract.worth_at(mark, leg.qty) - leg.cost)
+}
+
+fn fee_of(value: Money, taker: Rate) -> Money {
+    Ratio { num: i128::from(taker.0.max(0)), den: RATE_ONE }.of_up(value)
+}
+
+/// The price at which a position with so much behind it has just its maintenance margin left: where value V solves
+/// `behind` ± (V − cost) = maintenance(V).
+///
+/// With maintenance on the entry value and no closing fee, a long of 200,000 XBTUSD at 10,000 and 20x (0.5 %): 9569.38.
+/// With maintenance and fee on the mark value, a long of 0.01 BTC at 36,975 and 20x (0.4 % and 0.06 %): 35288.6.
+fn liquidation(
+    contract: &Contract,
+    leg: &Leg,
+    behind: Money,
+    rules: &PositionRules,
+    taker: Rate,
+) -> Option<FinePrice> {
+    let entry = Money(leg.cost.0.abs());
+    let (fixed, mut rate) = match rules.maintenance {
+        MaintenanceOn::Entry => (contract.maintenance(entry), 0),
+        MaintenanceOn::Mark => {
+            let (rate, less) = contract.maintenance_rate(entry);
+            (-less, i128::from(rate.0))
+        }
+    };
+    if rules.closing_fee {
+        rate += i128::from(taker.0.max(0));
+    }
+    let value = if contract.gains_falling(leg.qty) {
+        by_share(entry + behind - fixed, RATE_ONE + rate)
+    } else {
+        by_share(entry + fixed - behind, RATE_ONE - rate)
+    };
+    contract.price_of(value, Qty::from_units(leg.qty.units().abs()))
+}
+
+/// The price at which a position has lost all that is behind it.
+fn bankruptcy(contract: &Contract, leg: &Leg, behind: Money) -> Option<FinePrice> {
+    let entry = Money(leg.cost.0.abs());
+    let value = if contract.gains_falling(leg.qty) { entry + behind } else { entry - behind };
+    contract.price_of(value, Qty::from_units(leg.qty.units().abs()))
+}
+
+/// `amount` / (`parts` / 10⁹).
+fn by_share(amount: Money, parts: i128) -> Money {
+    let (whole, rest) = (amount.0 / parts, amount.0 % parts);
+    Money(whole * RATE_ONE + rest * RATE_ONE / parts)
+}

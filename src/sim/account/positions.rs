@@ -1,0 +1,539 @@
+//! Positions: who holds how many contracts, what they cost, what stands behind them, and what is known of their prices.
+//!
+//! Never here: whether an account may still hold them (`margin`), the ledger's rows.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use super::contract::Contract;
+use crate::market::{FinePrice, FundingRate, InstrumentId, News, Price, Qty, Side, Timestamp};
+use crate::order::{
+    AccountId, Leverage, MarginMode, Money, OrderId, PositionEffect, PositionMode, PositionSide,
+};
+use crate::sim::{FundingTimes, MarkSource, PositionRules, Rate};
+
+/// The middle of the book is smoothed over so long where the tape has no mark price (`docs/perpetuals.md`, "Mark price").
+const SMOOTHING: f64 = 30.0;
+/// And looked at so often, in nanoseconds.
+const LOOK: i64 = 100_000_000;
+
+/// One position.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Leg {
+    /// Contracts, negative for shorts.
+    pub(crate) qty: Qty,
+    /// What they cost, signed as [`Contract::cost`] says.
+    pub(crate) cost: Money,
+    /// What is put aside for it (isolated).
+    pub(crate) margin: Money,
+    /// What of it pays the fee of closing at the bankruptcy price, beside `margin`.
+    pub(crate) reserve: Money,
+    /// Gains less losses of what was closed, fees and funding not counted, since it was last flat.
+    pub(crate) realised: Money,
+    /// Fees paid since it was last flat.
+    pub(crate) fees: Money,
+    /// Funding received, negative where paid, since it was last flat.
+    pub(crate) funding: Money,
+    /// When it was last flat.
+    pub(crate) opened: Timestamp,
+}
+
+/// Open orders of one side that would open or add.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Working {
+    pub(crate) qty: Qty,
+    /// At their limits.
+    pub(crate) value: Money,
+}
+
+/// What an account has to do with one contract.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Holding {
+    pub(crate) mode: PositionMode,
+    pub(crate) margin: MarginMode,
+    /// For longs and for shorts; one value for both where the mode or the venue knows but one.
+    pub(crate) leverage: [Leverage; 2],
+    /// The net position alone, or the long and the short one.
+    pub(crate) legs: [Leg; 2],
+    /// By side of the orders.
+    pub(crate) working: [Working; 2],
+    /// Resting orders that only close, oldest first.
+    pub(crate) closing: Vec<OrderId>,
+}
+
+impl Holding {
+    /// The position that an order of this side and effect is about.
+    pub(crate) fn leg(&self, side: Side, effect: PositionEffect) -> usize {
+        match (self.mode, effect) {
+            (PositionMode::OneWay, _) => 0,
+            (PositionMode::Hedge, PositionEffect::Close) => side.opposite().index(),
+            (PositionMode::Hedge, PositionEffect::Net | PositionEffect::Open) => side.index(),
+        }
+    }
+
+    /// How much an order of this side could close.
+    pub(crate) fn closable(&self, side: Side) -> Qty {
+        let held = self.legs[self.leg(side, PositionEffect::Close)].qty;
+        let closes = if side == Side::Sell { held } else { -held };
+        closes.max(Qty::ZERO)
+    }
+
+    pub(crate) fn is_flat(&self) -> bool {
+        self.legs.iter().all(|leg| leg.qty.is_zero())
+    }
+
+    /// The name of a leg.
+    pub(crate) fn side_of(&self, leg: usize) -> PositionSide {
+        match (self.mode, leg) {
+            (PositionMode::OneWay, _) => PositionSide::Net,
+            (PositionMode::Hedge, 0) => PositionSide::Long,
+            (PositionMode::Hedge, _) => PositionSide::Short,
+        }
+    }
+
+    /// The leverage of what is held, or would be, on a side.
+    pub(crate) fn leverage_of(&self, side: Side) -> Leverage {
+        self.leverage[side.index()]
+    }
+}
+
+/// An account's holdings.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Trader {
+    /// The mode of contracts that it has not touched.
+    mode: Option<PositionMode>,
+    /// By market.
+    holdings: Vec<Option<Box<Holding>>>,
+}
+
+/// What is known of a contract's prices and of its funding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Told {
+    mark: Option<(FinePrice, Timestamp)>,
+    index: Option<(FinePrice, Timestamp)>,
+    /// The smoothed middle of the book.
+    mid: Option<(FinePrice, Timestamp)>,
+    rate: Option<(FundingRate, Timestamp)>,
+    /// The next funding; the end of time until the market's first message.
+    pub(crate) next: Timestamp,
+}
+
+impl Default for Told {
+    fn default() -> Self {
+        Self { mark: None, index: None, mid: None, rate: None, next: Timestamp::MAX }
+    }
+}
+
+/// A mark price, where it comes from and when it was told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Mark {
+    pub(crate) price: FinePrice,
+    pub(crate) source: MarkSource,
+    pub(crate) at: Timestamp,
+}
+
+/// One contract of the run.
+#[derive(Clone, Debug)]
+pub(crate) struct Listed {
+    pub(crate) contract: Contract,
+    pub(crate) margin: MarginMode,
+    pub(crate) times: FundingTimes,
+    /// The rate where the tape has none.
+    pub(crate) rate: FundingRate,
+    /// The taker's fee rate that margins reckon with.
+    pub(crate) taker: Rate,
+}
+
+/// What one fill did to a position.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Booked {
+    /// How much of it closed.
+    pub(crate) closed: Qty,
+    /// What closing gained.
+    pub(crate) realised: Money,
+    /// What is put aside more, or less.
+    pub(crate) held: Money,
+}
+
+/// All positions, and what they are reckoned with.
+#[derive(Clone, Debug)]
+pub(crate) struct Positions {
+    pub(crate) rules: PositionRules,
+    /// By market; `None`: spot.
+    pub(crate) listed: Vec<Option<Listed>>,
+    pub(crate) told: Vec<Told>,
+    traders: Vec<Trader>,
+    /// By market: who holds any.
+    exposed: Vec<BTreeSet<AccountId>>,
+    /// Whose risk must be looked at: they filled, or their margin changed.
+    pub(crate) uneasy: BTreeSet<AccountId>,
+    /// Whose closing orders may come to more than their position.
+    pub(crate) to_trim: BTreeSet<(AccountId, InstrumentId)>,
+}
+
+/// Positions as they are saved.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct SavedPositions {
+    told: Vec<Told>,
+    traders: Vec<Trader>,
+}
+
+impl Positions {
+    pub(crate) fn new(rules: PositionRules, listed: Vec<Option<Listed>>) -> Self {
+        let markets = listed.len();
+        Self {
+            rules,
+            listed,
+            told: vec![Told::default(); markets],
+            traders: Vec::new(),
+            exposed: vec![BTreeSet::new(); markets],
+            uneasy: BTreeSet::new(),
+            to_trim: BTreeSet::new(),
+        }
+    }
+
+    pub(crate) fn save(&self) -> SavedPositions {
+        SavedPositions { told: self.told.clone(), traders: self.traders.clone() }
+    }
+
+    pub(crate) fn restore(&mut self, saved: SavedPositions) {
+        self.told = saved.told;
+        self.told.resize(self.listed.len(), Told::default());
+        self.traders = saved.traders;
+        for (at, trader) in self.traders.iter().enumerate() {
+            for (market, holding) in trader.holdings.iter().enumerate() {
+                if holding.as_ref().is_some_and(|holding| !holding.is_flat())
+                    && let Some(exposed) = self.exposed.get_mut(market)
+                {
+                    exposed.insert(AccountId(at as u32));
+                }
+            }
+        }
+    }
+
+    #[inline]
+    pub(crate) fn contract(&self, market: InstrumentId) -> Option<&Contract> {
+        self.listed.get(market.index())?.as_ref().map(|listed| &listed.contract)
+    }
+
+    /// Whether there is a contract at all.
+    pub(crate) fn any(&self) -> bool {
+        self.listed.iter().any(Option::is_some)
+    }
+
+    pub(crate) fn holding(&self, account: AccountId, market: InstrumentId) -> Option<&Holding> {
+        self.traders.get(account.0 as usize)?.holdings.get(market.index())?.as_deref()
+    }
+
+    /// What an account has to do with a contract, from now on at the latest; `None` for spot.
+    pub(crate) fn holding_mut(&mut self, account: AccountId, market: InstrumentId) -> Option<&mut Holding> {
+        let listed = self.listed.get(market.index())?.as_ref()?;
+        let at = account.0 as usize;
+        if at >= self.traders.len() {
+            self.traders.resize_with(at + 1, Trader::default);
+        }
+        let trader = &mut self.traders[at];
+        if market.index() >= trader.holdings.len() {
+            trader.holdings.resize_with(market.index() + 1, || None);
+        }
+        let mode = trader.mode.unwrap_or(self.rules.mode);
+        let holding = trader.holdings[market.index()].get_or_insert_with(|| {
+            let leverage = listed.contract.leverage.min(listed.contract.max_leverage());
+            Box::new(Holding {
+                mode,
+                margin: listed.margin,
+                leverage: [leverage; 2],
+                legs: [Leg::default(); 2],
+                working: [Working::default(); 2],
+                closing: Vec::new(),
+            })
+        });
+        Some(holding)
+    }
+
+    /// The contracts that an account has ever had to do with.
+    pub(crate) fn holdings(&self, account: AccountId) -> impl Iterator<Item = (InstrumentId, &Holding)> {
+        let holdings = self.traders.get(account.0 as usize).map(|trader| trader.holdings.as_slice());
+        let numbered = holdings.unwrap_or_default().iter().enumerate();
+        numbered.filter_map(|(at, holding)| Some((InstrumentId(at as u32), holding.as_deref()?)))
+    }
+
+    /// The mode of an account in a contract.
+    pub(crate) fn mode(&self, account: AccountId, market: InstrumentId) -> PositionMode {
+        match self.holding(account, market) {
+            Some(holding) => holding.mode,
+            None => {
+                let trader = self.traders.get(account.0 as usize);
+                trader.and_then(|trader| trader.mode).unwrap_or(self.rules.mode)
+            }
+        }
+    }
+
+    /// Sets the mode of an account for contracts that it has not touched.
+    pub(crate) fn set_default_mode(&mut self, account: AccountId, mode: PositionMode) {
+        let at = account.0 as usize;
+        if at >= self.traders.len() {
+            self.traders.resize_with(at + 1, Trader::default);
+        }
+        self.traders[at].mode = Some(mode);
+        for holding in self.traders[at].holdings.iter_mut().flatten() {
+            holding.mode = mode;
+        }
+    }
+
+    /// Who holds any of a contract, in ascending order.
+    pub(crate) fn exposed(&self, market: InstrumentId) -> impl Iterator<Item = AccountId> {
+        self.exposed.get(market.index()).into_iter().flatten().copied()
+    }
+
+    /// Who of them comes after an account.
+    pub(crate) fn exposed_after(&self, market: InstrumentId, account: AccountId) -> Option<AccountId> {
+        let exposed = self.exposed.get(market.index())?;
+        exposed.range((std::ops::Bound::Excluded(account), std::ops::Bound::Unbounded)).next().copied()
+    }
+
+    /// Books the fill of an order of an account at its venue's price.
+    pub(crate) fn fill(
+        &mut self,
+        (account, market): (AccountId, InstrumentId),
+        (side, effect): (Side, PositionEffect),
+        (price, qty): (Price, Qty),
+        (now, taker): (Timestamp, Rate),
+    ) -> Booked {
+        let reserves = self.rules.reserve;
+        // The holding is there: its order made it.
+        if self.holding_mut(account, market).is_none() {
+            return Booked::default();
+        }
+        let Some(Some(Listed { contract, .. })) = self.listed.get(market.index()) else {
+            return Booked::default();
+        };
+        let Some(holding) = self.traders[account.0 as usize].holdings[market.index()].as_deref_mut() else {
+            return Booked::default();
+        };
+        let at = holding.leg(side, effect);
+        let (isolated, leverage) = (holding.margin == MarginMode::Isolated, holding.leverage_of(side));
+        let leg = &mut holding.legs[at];
+        let signed = if side == Side::Buy { qty } else { -qty };
+        let mut booked = Booked::default();
+        let closes = leg.qty.units().signum() == -signed.units().signum() && !leg.qty.is_zero();
+        if closes {
+            let part = Qty::from_units(leg.qty.units().abs().min(qty.units()));
+            booked = leg.close(contract, price, part, side);
+        }
+        let rest = qty - booked.closed;
+        if !rest.is_zero() {
+            if leg.qty.is_zero() {
+                *leg = Leg { opened: now, ..Leg::default() };
+            }
+            let cost = contract.cost(price, if side == Side::Buy { rest } else { -rest });
+            leg.qty += if side == Side::Buy { rest } else { -rest };
+            leg.cost += cost;
+            if isolated {
+                let value = Money(cost.0.abs());
+                let margin = contract.initial(leverage, Money(leg.cost.0.abs())).of_up(value);
+                let reserve =
+                    if reserves { contract.closing_fee(leg.qty, value, margin, taker) } else { Money::ZERO };
+                leg.margin += margin;
+                leg.reserve += reserve;
+                booked.held += margin + reserve;
+            }
+        }
+        if holding.is_flat() {
+            self.exposed[market.index()].remove(&account);
+        } else {
+            self.exposed[market.index()].insert(account);
+        }
+        self.uneasy.insert(account);
+        if !holding.closing.is_empty() {
+            self.to_trim.insert((account, market));
+        }
+        booked
+    }
+
+    /// Notes a fee or a funding payment of a position, negative where received.
+    pub(crate) fn note_paid(
+        &mut self,
+        account: AccountId,
+        market: InstrumentId,
+        leg: usize,
+        fee: Money,
+        funding: Money,
+    ) {
+        if let Some(holding) = self.holding_mut(account, market) {
+            holding.legs[leg].fees += fee;
+            holding.legs[leg].funding += funding;
+        }
+    }
+
+    /// So much of what was to be put aside for an isolated position was not there.
+    pub(crate) fn margin_short(&mut self, account: AccountId, market: InstrumentId, leg: usize, by: Money) {
+        if by.0 <= 0 {
+            return;
+        }
+        if let Some(holding) = self.holding_mut(account, market) {
+            let leg = &mut holding.legs[leg];
+            let from_reserve = by.min(leg.reserve);
+            leg.reserve -= from_reserve;
+            leg.margin -= by - from_reserve;
+        }
+    }
+
+    /// Takes a position away: it was liquidated. Returns what it was.
+    pub(crate) fn take_away(
+        &mut self,
+        account: AccountId,
+        market: InstrumentId,
+        at: usize,
+        qty: Qty,
+    ) -> Option<Leg> {
+        let quantum = self.contract(market)?.quantum;
+        let holding = self.holding_mut(account, market)?;
+        let leg = holding.legs[at];
+        holding.legs[at] = leg.without(qty, quantum);
+        if holding.is_flat() {
+            self.exposed[market.index()].remove(&account);
+        }
+        self.to_trim.insert((account, market));
+        Some(leg)
+    }
+
+    /// Hears what is told of a contract beside its market. True where its mark price moved.
+    pub(crate) fn hear(&mut self, market: InstrumentId, news: News, now: Timestamp) -> bool {
+        let Some(told) = self.told.get_mut(market.index()) else { return false };
+        match news {
+            News::Mark(price) => told.mark = Some((price, now)),
+            News::Index(price) => told.index = Some((price, now)),
+            News::Funding { rate, due } => {
+                told.rate = Some((rate, due));
+                if due > now && due < Timestamp::MAX {
+                    told.next = due;
+                }
+                return false;
+            }
+            News::Liquidation { .. } => return false,
+        }
+        true
+    }
+
+    /// Hears the middle of a trusted book, where nothing better is told. True where the mark price moved.
+    pub(crate) fn hear_mid(&mut self, market: InstrumentId, mid: FinePrice, now: Timestamp) -> bool {
+        let Some(told) = self.told.get_mut(market.index()) else { return false };
+        if told.mark.is_some() || told.index.is_some() {
+            return false;
+        }
+        let Some((old, at)) = told.mid else {
+            told.mid = Some((mid, now));
+            return true;
+        };
+        let passed = now.nanos_since(at);
+        if passed < LOOK {
+            return false;
+        }
+        // The weight of the new, in units of 2⁻³²: the price itself stays a whole number of units.
+        let weight = 1.0 - libm::exp(-(passed as f64) / (SMOOTHING * 1e9));
+        let weight = (weight * 4_294_967_296.0) as i128;
+        let step = i128::from(mid.units() - old.units()) * weight / 4_294_967_296;
+        let moved = i128::from(old.units()) + step;
+        told.mid = Some((FinePrice::from_units(moved as i64), now));
+        true
+    }
+
+    /// Whether the middle of the book would be heard now.
+    #[inline]
+    pub(crate) fn wants_mid(&self, market: InstrumentId, now: Timestamp) -> bool {
+        self.told.get(market.index()).is_some_and(|told| {
+            told.mark.is_none()
+                && told.index.is_none()
+                && told.mid.is_none_or(|(_, at)| now.nanos_since(at) >= LOOK)
+        })
+    }
+
+    /// The mark price: the tape's; else its index price; else the smoothed middle of the book.
+    pub(crate) fn mark(&self, market: InstrumentId) -> Option<Mark> {
+        let told = self.told.get(market.index())?;
+        let of = |source: MarkSource| move |(price, at)| Mark { price, source, at };
+        let mark = told.mark.map(of(MarkSource::Tape));
+        mark.or_else(|| told.index.map(of(MarkSource::Index))).or_else(|| told.mid.map(of(MarkSource::Mid)))
+    }
+
+    /// The index price that the tape told last.
+    pub(crate) fn index(&self, market: InstrumentId) -> Option<FinePrice> {
+        self.told.get(market.index())?.index.map(|(price, _)| price)
+    }
+
+    /// The rate of the next funding, whether the tape told it, and when that is due.
+    pub(crate) fn funding(&self, market: InstrumentId) -> Option<(FundingRate, bool, Timestamp)> {
+        let (told, listed) = (self.told.get(market.index())?, self.listed.get(market.index())?.as_ref()?);
+        let holds = |due: Timestamp| due == Timestamp::MAX || due == told.next;
+        match told.rate {
+            Some((rate, due)) if holds(due) => Some((rate, true, told.next)),
+            _ => Some((listed.rate, false, told.next)),
+        }
+    }
+
+    /// The first funding of a contract after a time, by its venue's times.
+    pub(crate) fn funding_after(&self, market: InstrumentId, now: Timestamp) -> Timestamp {
+        let Some(Some(listed)) = self.listed.get(market.index()) else { return Timestamp::MAX };
+        let nanos = |time: std::time::Duration| i64::try_from(time.as_nanos()).unwrap_or(i64::MAX);
+        let (first, every) = (nanos(listed.times.first), nanos(listed.times.every).max(1));
+        let turns = (now.nanos() - first).div_euclid(every) + 1;
+        Timestamp::from_nanos(first + turns * every)
+    }
+}
+
+impl Leg {
+    /// Closes a part at a price by an order of `side`.
+    fn close(&mut self, contract: &Contract, price: Price, part: Qty, side: Side) -> Booked {
+        let exit = contract.cost(price, if side == Side::Buy { part } else { -part });
+        let left = self.without(part, contract.quantum);
+        let realised = Money(-exit.0 - (self.cost.0 - left.cost.0));
+        let held = left.margin + left.reserve - self.margin - self.reserve;
+        *self = left;
+        self.realised += realised;
+        Booked { closed: part, realised, held }
+    }
+
+    /// What of it is gone when `after` is left.
+    pub(crate) fn minus(self, after: Self) -> Self {
+        Self {
+            qty: self.qty - after.qty,
+            cost: self.cost - after.cost,
+            margin: self.margin - after.margin,
+            reserve: self.reserve - after.reserve,
+            ..self
+        }
+    }
+
+    /// What is left when a part is gone: cost and margin go with it in proportion.
+    pub(crate) fn without(self, part: Qty, quantum: i128) -> Self {
+        let (all, part) = (i128::from(self.qty.units().abs()), i128::from(part.units()));
+        if part >= all {
+            return Self {
+                qty: Qty::ZERO,
+                cost: Money::ZERO,
+                margin: Money::ZERO,
+                reserve: Money::ZERO,
+                ..self
+            };
+        }
+        let keeps = |amount: Money| Money(amount.0 - share(amount.0 / quantum, part, all) * quantum);
+        let qty = self.qty.units() - self.qty.units().signum() * part as i64;
+        Self {
+            qty: Qty::from_units(qty),
+            cost: keeps(self.cost),
+            margin: keeps(self.margin),
+            reserve: keeps(self.reserve),
+            ..self
+        }
+    }
+}
+
+/// `amount` × `part` / `all`, to the nearest, away from zero on ties.
+fn share(amount: i128, part: i128, all: i128) -> i128 {
+    let (whole, rest) = (amount / all, amount % all);
+    let product = rest * part;
+    let half = if product < 0 { -(all / 2) } else { all / 2 };
+    whole * part + (product + half) / all
+}

@@ -1,0 +1,675 @@
+//! What happens to positions beside trading: news of their prices, funding, settings, liquidation.
+//!
+//! Rules (c) to (m) of `docs/perpetuals.md`. Never here: fills, the formulas of margin (`account/margin.rs`).
+
+use std::time::Duration;
+
+use super::account::{About, Mark, Posting, gains};
+use super::wire::hand_on;
+use super::{
+    Cause, FundingPayment, Liquidation, Owner, PositionState, Setting, SimulatedExchange, Update, UpdateBody,
+};
+use crate::market::{FinePrice, Group, InstrumentId, MarketEvent, News, Qty, Side, Timestamp};
+use crate::order::{
+    AccountId, CancelReason, Leverage, MarginMode, Money, PositionMode, PositionSide, RejectReason, TriggerBy,
+};
+
+/// A mark price that is older liquidates nobody.
+const FRESH: Duration = Duration::from_secs(60);
+
+/// A position of an account: its contract, and which of the two in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Place {
+    account: AccountId,
+    market: InstrumentId,
+    leg: usize,
+}
+
+impl SimulatedExchange {
+    /// A group of a contract was applied: what it told beside the market is heard, and risk is looked at.
+    #[inline]
+    pub(super) fn after_group(&mut self, group: &Group<'_>, updates: &mut Vec<Update>) {
+        let market = group.instrument;
+        let mut moved = false;
+        for event in group.events {
+            if let MarketEvent::News(news) = event {
+                moved |= self.hear(market, *news, updates);
+            }
+        }
+        if self.positions.told[market.index()].next == Timestamp::MAX {
+            self.plan_funding(market, self.positions.funding_after(market, self.now));
+        }
+        if self.positions.wants_mid(market, self.now) {
+            moved |= self.hear_mid(market);
+        }
+        if moved {
+            self.check_market(market, updates);
+        }
+        self.settle_positions(updates);
+    }
+
+    #[cold]
+    fn hear(&mut self, market: InstrumentId, news: News, updates: &mut Vec<Update>) -> bool {
+        let before = self.positions.told[market.index()].next;
+        let moved = self.positions.hear(market, news, self.now);
+        let next = self.positions.told[market.index()].next;
+        if next != before {
+            self.schedule.fund_at(next, before, market);
+        }
+        let told = match news {
+            News::Mark(price) => Some((TriggerBy::Mark, price)),
+            News::Index(price) => Some((TriggerBy::Index, price)),
+            News::Funding { .. } | News::Liquidation { .. } => None,
+        };
+        if let (Some((by, price)), Some(mut floor)) = (told, self.floor(market, updates)) {
+            floor.trigger_by(by, price);
+        }
+        moved
+    }
+
+    fn hear_mid(&mut self, market: InstrumentId) -> bool {
+        let found = &self.markets[market.index()];
+        let best = |side| found.book.best_price(side);
+        let (true, Some(bid), Some(ask)) = (found.trusted, best(Side::Buy), best(Side::Sell)) else {
+            return false;
+        };
+        let scale = u32::from(FinePrice::SCALE).saturating_sub(u32::from(found.instrument.price_scale));
+        let sum = i128::from(bid.units()) + i128::from(ask.units());
+        let Ok(mid) = i64::try_from(sum * 10_i128.pow(scale) / 2) else { return false };
+        self.positions.hear_mid(market, FinePrice::from_units(mid), self.now)
+    }
+
+    fn plan_funding(&mut self, market: InstrumentId, next: Timestamp) {
+        let told = &mut self.positions.told[market.index()];
+        let before = std::mem::replace(&mut told.next, next);
+        self.schedule.fund_at(next, before, market);
+    }
+
+    /// Funding is due: every position pays or receives its share at the last mark price. A time that has passed long
+    /// ago (nothing was played then) is skipped.
+    pub(super) fn fund(&mut self, market: InstrumentId, due: Timestamp, updates: &mut Vec<Update>) {
+        let (rate, mark) = (self.positions.funding(market), self.positions.mark(market));
+        if let (Some((rate, ..)), Some(mark)) = (rate, mark) {
+            let accounts: Vec<AccountId> = self.positions.exposed(market).collect();
+            for account in accounts {
+                for leg in 0..2 {
+                    self.fund_leg(Place { account, market, leg }, rate, mark.price, updates);
+                }
+                self.positions.uneasy.insert(account);
+            }
+        }
+        self.plan_funding(market, self.positions.funding_after(market, due));
+        self.settle_positions(updates);
+    }
+
+    fn fund_leg(
+        &mut self,
+        place: Place,
+        rate: crate::market::FundingRate,
+        mark: FinePrice,
+        updates: &mut Vec<Update>,
+    ) {
+        let Place { account, market, leg } = place;
+        let (Some(contract), Some(holding)) =
+            (self.positions.contract(market), self.positions.holding(account, market))
+        else {
+            return;
+        };
+        let held = holding.legs[leg];
+        let value = contract.value_at(mark, Qty::from_units(held.qty.units().abs()));
+        let longs_pay = contract.funding(value, rate);
+        let amount = if held.qty.units() > 0 { -longs_pay } else { longs_pay };
+        if held.qty.is_zero() || amount.is_zero() {
+            return;
+        }
+        let (settle, side) = (contract.settle, holding.side_of(leg));
+        let isolated = holding.margin == MarginMode::Isolated;
+        let about = About { instrument: Some(market), ..About::default() };
+        // An isolated position pays from its margin, as far as that goes.
+        let from_margin = if isolated { Money((-amount.0).clamp(0, held.margin.0)) } else { Money::ZERO };
+        if let Some(holding) = self.positions.holding_mut(account, market) {
+            holding.legs[leg].margin -= from_margin;
+        }
+        let owner = Owner::Account(account);
+        let free = self.accounts.balance(account, settle).available() + from_margin;
+        let short = Money((-(free + amount).0).max(0));
+        self.accounts.begin();
+        let row = Posting::new(owner, settle, amount + short, Cause::Funding);
+        self.accounts.post(self.now, Posting { hold: -from_margin, ..row }, about, updates);
+        for (owner, amount) in [(Owner::Funding, -amount), (Owner::Insurance, -short)] {
+            if !amount.is_zero() {
+                self.accounts.post(
+                    self.now,
+                    Posting::new(owner, settle, amount, Cause::Funding),
+                    about,
+                    updates,
+                );
+            }
+        }
+        self.positions.note_paid(account, market, leg, Money::ZERO, -amount);
+        let payment =
+            FundingPayment { account, instrument: market, side, qty: held.qty, mark, rate, amount, settle };
+        self.tell(UpdateBody::Funding(Box::new(payment)), updates);
+        self.tell_position(place, updates);
+    }
+
+    fn tell(&self, body: UpdateBody, updates: &mut Vec<Update>) {
+        let at = self.now;
+        hand_on(updates, || Update { at, deliver_at: at, body });
+    }
+
+    fn tell_position(&self, place: Place, updates: &mut Vec<Update>) {
+        if let Some(state) = self.positions(place.account, place.market).into_iter().nth(place.leg) {
+            self.tell(UpdateBody::Position(Box::new(state)), updates);
+        }
+    }
+
+    /// Looks at what fills left behind: orders that only close are cut, and risk is checked.
+    #[inline]
+    pub(super) fn settle_positions(&mut self, updates: &mut Vec<Update>) {
+        if !self.positions.to_trim.is_empty() || !self.positions.uneasy.is_empty() {
+            self.settle_touched(updates);
+        }
+    }
+
+    #[inline(never)]
+    fn settle_touched(&mut self, updates: &mut Vec<Update>) {
+        // What one round does may call for another; each closes something, so that there is a last one.
+        while let Some((account, market)) = self.positions.to_trim.pop_first() {
+            if let Some(mut floor) = self.floor(market, updates) {
+                floor.trim(account);
+            }
+        }
+        while let Some(account) = self.positions.uneasy.pop_first() {
+            self.check_account(account, updates);
+            while let Some((account, market)) = self.positions.to_trim.pop_first() {
+                if let Some(mut floor) = self.floor(market, updates) {
+                    floor.trim(account);
+                }
+            }
+        }
+    }
+
+    /// A mark price moved: everybody who holds the contract, in ascending order.
+    fn check_market(&mut self, market: InstrumentId, updates: &mut Vec<Update>) {
+        let mut next = self.positions.exposed(market).next();
+        while let Some(account) = next {
+            self.check_account(account, updates);
+            next = self.positions.exposed_after(market, account);
+        }
+    }
+
+    fn fresh(&self, mark: Mark) -> bool {
+        self.now.nanos_since(mark.at) <= FRESH.as_nanos() as i64
+    }
+
+    /// Whether an account may go on; what may not is liquidated.
+    fn check_account(&mut self, account: AccountId, updates: &mut Vec<Update>) {
+        while let Some(place) = self.lost_isolated(account) {
+            self.end_all(account, Some(place.market), CancelReason::Liquidation, updates);
+            self.take_over_isolated(place, updates);
+        }
+        let mut asset = 0;
+        while asset < self.accounts.assets().len() as u16 {
+            if self.is_lost(account, asset) {
+                self.liquidate_cross(account, asset, updates);
+            }
+            asset += 1;
+        }
+    }
+
+    fn lost_isolated(&self, account: AccountId) -> Option<Place> {
+        self.positions.holdings(account).find_map(|(market, holding)| {
+            let fresh = self.positions.mark(market).is_some_and(|mark| self.fresh(mark));
+            if !fresh || holding.margin != MarginMode::Isolated {
+                return None;
+            }
+            let taker = self.positions.taker(market);
+            let lost = |leg: &usize| self.positions.leg_is_lost(market, &holding.legs[*leg], taker);
+            (0..2).find(lost).map(|leg| Place { account, market, leg })
+        })
+    }
+
+    /// Whether the cross positions of an account in a settlement currency are lost. Not while a mark price among them is
+    /// old.
+    fn is_lost(&self, account: AccountId, asset: u16) -> bool {
+        let mut any = false;
+        for place in self.cross_places(account, asset) {
+            any = true;
+            if !self.positions.mark(place.market).is_some_and(|mark| self.fresh(mark)) {
+                return false;
+            }
+        }
+        any && self.positions.standing(&self.accounts, account, asset).is_lost()
+    }
+
+    fn cross_places(&self, account: AccountId, asset: u16) -> impl Iterator<Item = Place> + '_ {
+        let cross = self.positions.holdings(account).filter(move |(market, holding)| {
+            let settle = self.positions.contract(*market).map(|contract| contract.settle);
+            holding.margin == MarginMode::Cross && settle == Some(asset)
+        });
+        cross.flat_map(move |(market, holding)| {
+            let held = (0..2).filter(|leg| !holding.legs[*leg].qty.is_zero());
+            held.map(move |leg| Place { account, market, leg })
+        })
+    }
+
+    /// How much of a position a liquidation takes: down to the tier below where the venue steps down, else all.
+    fn part_to_take(&self, place: Place) -> Qty {
+        let all = |qty: Qty| Qty::from_units(qty.units().abs());
+        let Some(holding) = self.positions.holding(place.account, place.market) else { return Qty::ZERO };
+        let qty = all(holding.legs[place.leg].qty);
+        let (Some(contract), Some(mark)) =
+            (self.positions.contract(place.market), self.positions.mark(place.market))
+        else {
+            return qty;
+        };
+        let value = contract.value_at(mark.price, qty);
+        let floor = if self.positions.rules.steps_down { contract.tier_floor(value) } else { None };
+        let Some(floor) = floor else { return qty };
+        let lot = self.markets[place.market.index()].lot();
+        let (over, units) = ((value - floor).0, i128::from(qty.units()));
+        let lots = (over / i128::from(lot.units()) * units / value.0.max(1)) + 1;
+        Qty::from_units(i64::try_from(lots * i128::from(lot.units())).unwrap_or(i64::MAX)).min(qty)
+    }
+
+    /// An isolated position, or a part of it, goes at its bankruptcy price: its margin is lost.
+    fn take_over_isolated(&mut self, place: Place, updates: &mut Vec<Update>) {
+        let Place { account, market, leg } = place;
+        let part = self.part_to_take(place);
+        let shown = self.positions(account, market).into_iter().nth(leg);
+        let (Some(mark), Some(shown)) = (self.positions.mark(market), shown) else { return };
+        let Some(before) = self.positions.take_away(account, market, leg, part) else { return };
+        let after =
+            self.positions.holding(account, market).map(|holding| holding.legs[leg]).unwrap_or_default();
+        let Some(contract) = self.positions.contract(market) else { return };
+        let taken = before.minus(after);
+        let (settle, at_mark) = (contract.settle, gains(contract, &taken, Some(mark.price)));
+        let (lost, fee) = (taken.margin, taken.reserve);
+        let about = About { instrument: Some(market), ..About::default() };
+        let insurance = lost + at_mark;
+        self.accounts.begin();
+        let row = Posting::new(Owner::Account(account), settle, -(lost + fee), Cause::Liquidation);
+        self.accounts.post(self.now, Posting { hold: -(lost + fee), ..row }, about, updates);
+        let others = [(Owner::Market, -at_mark), (Owner::Insurance, insurance), (Owner::Fees, fee)];
+        for (owner, amount) in others.into_iter().filter(|(_, amount)| !amount.is_zero()) {
+            self.accounts.post(
+                self.now,
+                Posting::new(owner, settle, amount, Cause::Liquidation),
+                about,
+                updates,
+            );
+        }
+        self.tell_liquidation(place, taken.qty, mark.price, shown, -(lost + fee), insurance, updates);
+    }
+
+    #[allow(clippy::too_many_arguments)] // The facts of one update.
+    fn tell_liquidation(
+        &mut self,
+        place: Place,
+        qty: Qty,
+        mark: FinePrice,
+        shown: PositionState,
+        amount: Money,
+        insurance: Money,
+        updates: &mut Vec<Update>,
+    ) {
+        let told = Liquidation {
+            account: place.account,
+            instrument: place.market,
+            side: shown.side,
+            qty,
+            mark,
+            price: shown.bankruptcy,
+            amount,
+            insurance,
+            settle: shown.settle,
+        };
+        self.tell(UpdateBody::Liquidation(Box::new(told)), updates);
+        self.tell_position(place, updates);
+    }
+
+    /// All cross positions of an account in a settlement currency go: what is left of its equity is shared among them by
+    /// their maintenance margins, and each goes at the price at which its share is lost too.
+    fn liquidate_cross(&mut self, account: AccountId, asset: u16, updates: &mut Vec<Update>) {
+        let mut places: Vec<(Place, PositionState)> = Vec::new();
+        for place in self.cross_places(account, asset) {
+            let shown = self.positions(account, place.market).into_iter().nth(place.leg);
+            places.extend(shown.map(|shown| (place, shown)));
+        }
+        let markets: Vec<InstrumentId> = places.iter().map(|(place, _)| place.market).collect();
+        for market in markets {
+            self.end_all(account, Some(market), CancelReason::Liquidation, updates);
+        }
+        let standing = self.positions.standing(&self.accounts, account, asset);
+        let mut rest = standing.free + standing.unrealised;
+        let mut weights: i128 = places.iter().map(|(_, shown)| shown.maintenance.0).sum();
+        // Whoever gains is paid first: no balance is below zero on the way.
+        places.sort_by_key(|(place, shown)| (-shown.unrealised.0, place.market, place.leg));
+        for (place, shown) in places {
+            let share = if shown.maintenance.0 >= weights {
+                rest
+            } else {
+                Money(
+                    rest.0 / weights.max(1) * shown.maintenance.0
+                        + rest.0 % weights.max(1) * shown.maintenance.0 / weights.max(1),
+                )
+            };
+            (rest, weights) = (rest - share, weights - shown.maintenance.0);
+            self.take_over_cross(place, shown, share, updates);
+        }
+    }
+
+    fn take_over_cross(
+        &mut self,
+        place: Place,
+        shown: PositionState,
+        share: Money,
+        updates: &mut Vec<Update>,
+    ) {
+        let Place { account, market, leg } = place;
+        let Some(mark) = self.positions.mark(market) else { return };
+        let all = Qty::from_units(shown.qty.units().abs());
+        let price = self.price_where(&shown, share);
+        if self.positions.take_away(account, market, leg, all).is_none() {
+            return;
+        }
+        let settle = shown.settle;
+        let about = About { instrument: Some(market), ..About::default() };
+        let amount = (shown.unrealised - share).max(-self.accounts.balance(account, settle).available());
+        let insurance = shown.unrealised - amount;
+        self.accounts.begin();
+        let rows = [
+            (Owner::Account(account), amount),
+            (Owner::Market, -shown.unrealised),
+            (Owner::Insurance, insurance),
+        ];
+        for (owner, amount) in rows.into_iter().filter(|(_, amount)| !amount.is_zero()) {
+            self.accounts.post(
+                self.now,
+                Posting::new(owner, settle, amount, Cause::Liquidation),
+                about,
+                updates,
+            );
+        }
+        let shown = PositionState { bankruptcy: price, ..shown };
+        self.tell_liquidation(place, shown.qty, mark.price, shown, amount, insurance, updates);
+    }
+
+    /// The price at which a position has gained so much less than at the mark price.
+    fn price_where(&self, shown: &PositionState, less: Money) -> Option<FinePrice> {
+        let contract = self.positions.contract(shown.instrument)?;
+        let value = if contract.gains_falling(shown.qty) { shown.value + less } else { shown.value - less };
+        contract.price_of(value, Qty::from_units(shown.qty.units().abs()))
+    }
+
+    /// Carries out a setting. Refused ones change nothing.
+    pub(super) fn set(
+        &mut self,
+        account: AccountId,
+        market: InstrumentId,
+        setting: Setting,
+        updates: &mut Vec<Update>,
+    ) -> Result<(), RejectReason> {
+        if self.positions.holding_mut(account, market).is_none() {
+            return Err(RejectReason::NoContract);
+        }
+        match setting {
+            Setting::Leverage { side, leverage } => {
+                self.set_leverage(account, market, side, leverage, updates)
+            }
+            Setting::Margin(mode) => self.set_margin(account, market, mode, updates),
+            Setting::Position(mode) => self.set_mode(account, market, mode),
+            Setting::Move { side, amount } => self.move_margin(account, market, side, amount, updates),
+        }
+    }
+
+    /// Whether an account has neither positions nor open orders in a contract.
+    fn is_free(&self, account: AccountId, market: InstrumentId) -> bool {
+        self.positions.holding(account, market).is_none_or(|holding| holding.is_flat())
+            && self.counters.clients.open(account, market) == 0
+    }
+
+    fn set_leverage(
+        &mut self,
+        account: AccountId,
+        market: InstrumentId,
+        side: Option<Side>,
+        leverage: Leverage,
+        updates: &mut Vec<Update>,
+    ) -> Result<(), RejectReason> {
+        let Some(max) = self.positions.contract(market).map(|contract| contract.max_leverage()) else {
+            return Err(RejectReason::NoContract);
+        };
+        if leverage > max || leverage.0 == 0 {
+            return Err(RejectReason::LeverageOutOfRange { max });
+        }
+        if self.positions.rules.set_when_flat && !self.is_free(account, market) {
+            return Err(RejectReason::PositionsOpen);
+        }
+        let before = self.positions.holding(account, market).cloned();
+        if let Some(holding) = self.positions.holding_mut(account, market) {
+            for of in Side::BOTH.into_iter().filter(|of| side.is_none_or(|side| side == *of)) {
+                holding.leverage[of.index()] = leverage;
+            }
+        }
+        self.remargin(account, market, before, updates)
+    }
+
+    fn set_margin(
+        &mut self,
+        account: AccountId,
+        market: InstrumentId,
+        mode: MarginMode,
+        updates: &mut Vec<Update>,
+    ) -> Result<(), RejectReason> {
+        let before = self.positions.holding(account, market).cloned();
+        if before.as_ref().is_some_and(|holding| holding.margin == mode) {
+            return Ok(());
+        }
+        if self.positions.rules.set_when_flat && !self.is_free(account, market) {
+            return Err(RejectReason::PositionsOpen);
+        }
+        if let Some(holding) = self.positions.holding_mut(account, market) {
+            holding.margin = mode;
+        }
+        self.remargin(account, market, before, updates)
+    }
+
+    /// Puts aside what the positions of a holding need under its new settings; where that is not there, or a position
+    /// would be lost at once, everything is as it was `before`.
+    fn remargin(
+        &mut self,
+        account: AccountId,
+        market: InstrumentId,
+        before: Option<super::account::Holding>,
+        updates: &mut Vec<Update>,
+    ) -> Result<(), RejectReason> {
+        let (Some(before), Some(contract)) = (before, self.positions.contract(market).cloned()) else {
+            return Err(RejectReason::NoContract);
+        };
+        let (taker, reserves) = (self.positions.taker(market), self.positions.rules.reserve);
+        let available = self.positions_available_with(account, contract.settle, market, &before);
+        let Some(holding) = self.positions.holding_mut(account, market) else {
+            return Err(RejectReason::NoContract);
+        };
+        for leg in &mut holding.legs {
+            let value = Money(leg.cost.0.abs());
+            let side = if leg.qty.units() < 0 { Side::Sell } else { Side::Buy };
+            let needs = |leverage| contract.initial(leverage, value).of_up(value);
+            let (now, was) = (needs(holding.leverage[side.index()]), needs(before.leverage[side.index()]));
+            match (before.margin, holding.margin) {
+                (_, MarginMode::Cross) => (leg.margin, leg.reserve) = (Money::ZERO, Money::ZERO),
+                (MarginMode::Cross, MarginMode::Isolated) => leg.margin = now,
+                (MarginMode::Isolated, MarginMode::Isolated) => leg.margin += now - was,
+            }
+            if reserves && holding.margin == MarginMode::Isolated {
+                leg.reserve = contract.closing_fee(leg.qty, value, now, taker);
+            }
+        }
+        let put_aside =
+            |legs: &[super::account::Leg; 2]| legs.iter().map(|leg| leg.margin + leg.reserve).sum::<Money>();
+        let (legs, more) = (holding.legs, put_aside(&holding.legs) - put_aside(&before.legs));
+        let isolated = holding.margin == MarginMode::Isolated;
+        let fits = more <= self.accounts.balance(account, contract.settle).available();
+        let lost = legs.iter().any(|leg| isolated && self.positions.leg_is_lost(market, leg, taker));
+        let after = self.positions.available(&self.accounts, account, contract.settle) - more;
+        if !fits || lost || (after.0 < 0 && after < available) {
+            if let Some(holding) = self.positions.holding_mut(account, market) {
+                *holding = before;
+            }
+            return Err(RejectReason::InsufficientBalance {
+                asset: contract.settle,
+                needed: more,
+                available,
+            });
+        }
+        self.book_margin(account, market, contract.settle, more, updates);
+        Ok(())
+    }
+
+    /// What was available before a holding changed.
+    fn positions_available_with(
+        &mut self,
+        account: AccountId,
+        settle: u16,
+        market: InstrumentId,
+        before: &super::account::Holding,
+    ) -> Money {
+        let Some(holding) = self.positions.holding_mut(account, market) else { return Money::ZERO };
+        let now = std::mem::replace(holding, before.clone());
+        let available = self.positions.available(&self.accounts, account, settle);
+        if let Some(holding) = self.positions.holding_mut(account, market) {
+            *holding = now;
+        }
+        available
+    }
+
+    fn book_margin(
+        &mut self,
+        account: AccountId,
+        market: InstrumentId,
+        settle: u16,
+        more: Money,
+        updates: &mut Vec<Update>,
+    ) {
+        if !more.is_zero() {
+            let about = About { instrument: Some(market), ..About::default() };
+            let row = Posting::new(Owner::Account(account), settle, Money::ZERO, Cause::Margin);
+            self.accounts.begin();
+            self.accounts.post(self.now, Posting { hold: more, ..row }, about, updates);
+        }
+        for leg in 0..2 {
+            self.tell_position(Place { account, market, leg }, updates);
+        }
+        self.positions.uneasy.insert(account);
+    }
+
+    fn set_mode(
+        &mut self,
+        account: AccountId,
+        market: InstrumentId,
+        mode: PositionMode,
+    ) -> Result<(), RejectReason> {
+        if self.positions.mode(account, market) == mode {
+            return Ok(());
+        }
+        if mode == PositionMode::Hedge && !self.positions.rules.hedge {
+            return Err(RejectReason::ModeNotSupported);
+        }
+        let of_account = self.positions.rules.mode_of_account;
+        let all = 0..self.markets.len() as u32;
+        let free = |at: u32| self.is_free(account, InstrumentId(at));
+        let allowed = if of_account { all.clone().all(free) } else { self.is_free(account, market) };
+        if !allowed {
+            return Err(RejectReason::PositionsOpen);
+        }
+        if of_account {
+            self.positions.set_default_mode(account, mode);
+        } else if let Some(holding) = self.positions.holding_mut(account, market) {
+            holding.mode = mode;
+        }
+        Ok(())
+    }
+
+    fn move_margin(
+        &mut self,
+        account: AccountId,
+        market: InstrumentId,
+        side: PositionSide,
+        amount: Money,
+        updates: &mut Vec<Update>,
+    ) -> Result<(), RejectReason> {
+        let (Some(contract), Some(holding)) =
+            (self.positions.contract(market), self.positions.holding(account, market))
+        else {
+            return Err(RejectReason::NoContract);
+        };
+        let settle = contract.settle;
+        let leg = (0..2).find(|leg| holding.side_of(*leg) == side);
+        let Some(leg) =
+            leg.filter(|leg| holding.margin == MarginMode::Isolated && !holding.legs[*leg].qty.is_zero())
+        else {
+            return Err(RejectReason::MarginNotMovable);
+        };
+        let held = holding.legs[leg];
+        let side = if held.qty.units() < 0 { Side::Sell } else { Side::Buy };
+        let value = Money(held.cost.0.abs());
+        let least = contract.initial(holding.leverage[side.index()], value).of_up(value);
+        let mut after = held;
+        after.margin += amount;
+        let taker = self.positions.taker(market);
+        let spares =
+            amount.0 >= 0 || (after.margin >= least && !self.positions.leg_is_lost(market, &after, taker));
+        let available = self.positions.available(&self.accounts, account, settle);
+        if !spares || amount.is_zero() {
+            return Err(RejectReason::MarginNotMovable);
+        }
+        if amount > available || amount > self.accounts.balance(account, settle).available() {
+            return Err(RejectReason::InsufficientBalance { asset: settle, needed: amount, available });
+        }
+        if let Some(holding) = self.positions.holding_mut(account, market) {
+            holding.legs[leg] = after;
+        }
+        self.book_margin(account, market, settle, amount, updates);
+        Ok(())
+    }
+
+    /// An account's positions in a contract: one, or the long and the short one; none of spot or where it never traded.
+    pub fn positions(&self, account: AccountId, instrument: InstrumentId) -> Vec<PositionState> {
+        self.positions.show(&self.accounts, account, instrument)
+    }
+
+    /// The mark price of a contract, and where it comes from.
+    pub fn mark(&self, instrument: InstrumentId) -> Option<(FinePrice, super::MarkSource)> {
+        self.positions.mark(instrument).map(|mark| (mark.price, mark.source))
+    }
+
+    /// The index price of a contract.
+    pub fn index_price(&self, instrument: InstrumentId) -> Option<FinePrice> {
+        self.positions.index(instrument)
+    }
+
+    /// The rate of a contract's next funding, whether the tape told it, and when that is due; `None` for spot.
+    pub fn funding(&self, instrument: InstrumentId) -> Option<(crate::market::FundingRate, bool, Timestamp)> {
+        self.positions.funding(instrument)
+    }
+
+    /// How many positions an account has in a contract.
+    pub fn position_mode(&self, account: AccountId, instrument: InstrumentId) -> PositionMode {
+        self.positions.mode(account, instrument)
+    }
+
+    /// What stands behind an account's positions in a contract, and the leverage of longs and of shorts.
+    pub fn margin_settings(
+        &self,
+        account: AccountId,
+        instrument: InstrumentId,
+    ) -> Option<(MarginMode, [Leverage; 2])> {
+        let listed = self.positions.listed.get(instrument.index())?.as_ref()?;
+        Some(match self.positions.holding(account, instrument) {
+            Some(holding) => (holding.margin, holding.leverage),
+            None => (listed.margin, [listed.contract.leverage; 2]),
+        })
+    }
+}

@@ -1,0 +1,62 @@
+//! How Bitget settles its contracts and reckons margin (its support pages and position tiers, and an account of 2022 and
+//! 2023).
+//!
+//! Never here: amounts. `sim` reckons with what is written here.
+
+use crate::market::{FundingRate, Instrument, Product};
+use crate::order::{Leverage, MarginMode, PositionMode};
+use crate::sim::{
+    ContractTerms, CrossMargin, FundingTimes, MaintenanceOn, OrderMargin, PositionRules, Rate, RiskTier,
+    TrimFirst, ValueRounding,
+};
+
+/// One-way unless the account says hedge; maintenance and closing fee on the mark value; a tenth more than margin and fee
+/// is locked for an open order, as an account's log shows; a crossed position takes its margin at the mark, gains count.
+pub(super) fn rules() -> PositionRules {
+    PositionRules {
+        mode: PositionMode::OneWay,
+        hedge: true,
+        mode_of_account: true,
+        order_margin: OrderMargin::InitialAndFeeTenthMore,
+        cross_margin: CrossMargin::InitialAtMark,
+        maintenance: MaintenanceOn::Mark,
+        closing_fee: true,
+        reserve: false,
+        gains_available: true,
+        reduce_only_cancels: false,
+        trim: TrimFirst::Oldest,
+        steps_down: true,
+        set_when_flat: false,
+    }
+}
+
+/// Funding at 00:00, 08:00 and 16:00 UTC. The position tiers are BTCUSDT's, the two that are known and one beyond.
+pub(super) fn terms(instrument: &Instrument) -> Option<ContractTerms> {
+    let settle = match instrument.product {
+        Product::Spot => return None,
+        Product::Linear { .. } | Product::Inverse { .. } | Product::Quanto { .. } => {
+            instrument.pair.quote.clone()
+        }
+    };
+    let tier = |above: i64, initial: i64, maintenance: i64| RiskTier {
+        above: above.into(),
+        initial: Rate(initial),
+        maintenance: Rate(maintenance),
+    };
+    Some(ContractTerms {
+        settle,
+        settle_decimals: 8,
+        rounding: ValueRounding::Nearest,
+        // 125x, 100x as printed; 50x with 1 % above is assumed.
+        tiers: vec![
+            tier(0, 8_000_000, 4_000_000),
+            tier(150_000, 10_000_000, 5_000_000),
+            tier(900_000, 20_000_000, 10_000_000),
+        ],
+        cumulative: false,
+        leverage: Leverage::times(20),
+        margin: MarginMode::Cross,
+        funding: FundingTimes::EVERY_EIGHT_HOURS,
+        funding_rate: FundingRate::default(),
+    })
+}
