@@ -11,7 +11,7 @@ use smol_str::SmolStr;
 use super::folder::Folder;
 use super::hands::Hands;
 use super::tally::{asset_name, owner_name};
-use crate::desk::tables::{EQUITY, FILLS, LEDGER, ORDERS, TRADES, tif_words};
+use crate::desk::tables::{EQUITY, FILLS, LEDGER, ORDERS, TRADES, action_of, leverage_of, tif_words};
 use crate::desk::time;
 use crate::market::decimal::{Plain, decimal_of};
 use crate::market::{Instrument, Qty, Timestamp};
@@ -253,7 +253,7 @@ impl Files {
             .text(fill.evidence.name())
             .put(fill.event_time.nanos())
             .option(fill.ahead_before.map(|ahead| instrument.show_qty(ahead)))
-            .text("nil")
+            .text(action_of(fill))
             .end()?;
         let (kind, created) = order.map_or(("", at), |(_, kind, created)| (kind_word(kind), created));
         self.trades
@@ -265,8 +265,8 @@ impl Files {
             .text(fill.side.name())
             .put(price)
             .put(qty)
-            .text("1")
-            .text("NIL")
+            .text(&leverage_of(sim, fill))
+            .text(&action_of(fill).to_ascii_uppercase())
             .text(&time::age(at.nanos_since(created)))
             .end()
     }

@@ -351,7 +351,7 @@ impl Lane {
             for index in 0..self.hands.venues[venue].sim.assets().len() {
                 let sim = &self.hands.venues[venue].sim;
                 let number = u16::try_from(index).unwrap_or(u16::MAX);
-                let Money(total) = sim.balance(ACCOUNT, number).total;
+                let Money(total) = sim.balance(ACCOUNT, number).total + sim.unrealised(ACCOUNT, number);
                 if total == 0 {
                     continue;
                 }

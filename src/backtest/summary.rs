@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::hands::ACCOUNT;
 use super::lane::Lane;
+use super::tally::asset_name;
 use super::{BacktestError, Finished, report};
 use crate::market::decimal::{Plain, decimal_of};
 use crate::market::{FeedStats, Side, Timestamp};
@@ -79,6 +80,9 @@ pub struct Results {
     pub fees: BTreeMap<String, String>,
     /// Funding received less paid; spot has none.
     pub funding: String,
+    /// Positions, or parts of them, that were liquidated; left out where there was none.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub liquidations: u64,
     /// Equity at the start.
     pub start_value: Option<Decimal>,
     /// Equity at the end.
@@ -270,7 +274,8 @@ impl Finished {
             volume_base: Plain::new(tally.volumes(first).0, scale).to_string(),
             volume_quote: volume_quote.normalize().to_string(),
             fees: fees(lane),
-            funding: "0".to_owned(),
+            funding: funding(lane),
+            liquidations: lane.tally.liquidations,
             start_value: equity.first,
             end_value: equity.first.map(|_| equity.last),
             net_pnl: equity.first.map(|first| (equity.last - first).normalize()),
@@ -333,12 +338,37 @@ fn volume_quote(lane: &Lane) -> Decimal {
     markets.iter().zip(0_u32..).filter_map(of).fold(Decimal::ZERO, Decimal::saturating_add)
 }
 
+// The shape that serde asks for.
+#[allow(clippy::trivially_copy_pass_by_ref)]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
+}
+
+/// Funding received less paid: an amount where it is in one asset, else each amount with its asset.
+fn funding(lane: &Lane) -> String {
+    let mut sums: BTreeMap<String, Decimal> = BTreeMap::new();
+    for (at, venue) in lane.hands.venues.iter().enumerate() {
+        for (asset, sum) in (0_u16..).zip(lane.tally.funding(at)).filter(|(_, sum)| !sum.is_zero()) {
+            let amount = decimal_of(sum.0, venue.sim.asset_scale(asset)).unwrap_or_default();
+            *sums.entry(asset_name(&venue.sim, asset).to_owned()).or_default() += amount;
+        }
+    }
+    match sums.len() {
+        0 => "0".to_owned(),
+        1 => sums.into_values().map(|sum| sum.normalize().to_string()).collect(),
+        _ => {
+            let each = sums.iter().map(|(asset, sum)| format!("{} {asset}", sum.normalize()));
+            each.collect::<Vec<_>>().join(", ")
+        }
+    }
+}
+
 fn fees(lane: &Lane) -> BTreeMap<String, String> {
     let mut sums: BTreeMap<String, Decimal> = BTreeMap::new();
     for (at, venue) in lane.hands.venues.iter().enumerate() {
         for (asset, paid) in (0_u16..).zip(lane.tally.fees(at)).filter(|(_, paid)| !paid.is_zero()) {
             let paid = decimal_of(paid.0, venue.sim.asset_scale(asset)).unwrap_or(Decimal::MAX);
-            let sum = sums.entry(super::tally::asset_name(&venue.sim, asset).to_owned()).or_default();
+            let sum = sums.entry(asset_name(&venue.sim, asset).to_owned()).or_default();
             *sum = sum.saturating_add(paid);
         }
     }

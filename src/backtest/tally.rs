@@ -34,8 +34,11 @@ pub(super) struct Tally {
     pub(super) fills: u64,
     pub(super) makers: u64,
     markets: Vec<MarketTally>,
-    /// By connector, then by asset.
+    /// Paid by connector, then by asset.
     fees: Vec<Vec<Money>>,
+    /// Received, in the same order.
+    funding: Vec<Vec<Money>>,
+    pub(super) liquidations: u64,
 }
 
 impl Tally {
@@ -64,8 +67,9 @@ impl Tally {
                 });
             }
         }
-        let fees = hands.venues.iter().map(|venue| vec![Money::ZERO; venue.sim.assets().len()]).collect();
-        Self { markets, fees, ..Self::default() }
+        let fees: Vec<Vec<Money>> =
+            hands.venues.iter().map(|venue| vec![Money::ZERO; venue.sim.assets().len()]).collect();
+        Self { markets, funding: fees.clone(), fees, ..Self::default() }
     }
 
     /// What a connector's exchange has said.
@@ -82,6 +86,19 @@ impl Tally {
                     _ => {}
                 },
                 UpdateBody::Fill(fill) => self.fill(venue, first_market, fill),
+                UpdateBody::Funding(payment) => {
+                    let sums = self.funding.get_mut(venue);
+                    if let Some(sum) = sums.and_then(|sums| sums.get_mut(usize::from(payment.settle))) {
+                        *sum += payment.amount;
+                    }
+                }
+                UpdateBody::Liquidation(told) => {
+                    self.liquidations += 1;
+                    let market = (first_market + told.instrument.0) as usize;
+                    if let Some(market) = self.markets.get_mut(market) {
+                        market.position -= told.qty.units();
+                    }
+                }
                 _ => {}
             }
         }
@@ -123,6 +140,11 @@ impl Tally {
     /// The closed quantities of a market.
     pub(super) fn closed(&self, market: MarketId) -> Closed {
         self.markets.get(market.index()).map(|market| market.closed).unwrap_or_default()
+    }
+
+    /// Funding received at a connector (negative where paid), by number of asset.
+    pub(super) fn funding(&self, venue: usize) -> &[Money] {
+        self.funding.get(venue).map_or(&[], Vec::as_slice)
     }
 
     /// Fees paid at a connector, by number of asset.

@@ -63,18 +63,6 @@ pub struct Args {
     /// Also write Parquet (not in this build)
     #[arg(long, hide = true)]
     parquet: bool,
-    /// Leverage of perpetuals (not in this build)
-    #[arg(long, value_name = "N", hide = true)]
-    leverage: Option<u32>,
-    /// Position mode of perpetuals (not in this build)
-    #[arg(long, value_name = "M", hide = true)]
-    position_mode: Option<String>,
-    /// Margin mode of perpetuals (not in this build)
-    #[arg(long, value_name = "M", hide = true)]
-    margin: Option<String>,
-    /// Funding rate of perpetuals (not in this build)
-    #[arg(long, value_name = "R", hide = true)]
-    funding_rate: Option<String>,
 }
 
 fn interval(text: &str) -> Result<Duration, String> {
@@ -150,16 +138,9 @@ impl Args {
     /// Refuses what this build cannot do.
     fn check(&self) -> Result<(), DeskError> {
         let absent = |what: &str| Err(DeskError::failed(format!("{what} is not part of this build")));
-        let perpetual = self.leverage.is_some()
-            || self.position_mode.is_some()
-            || self.margin.is_some()
-            || self.funding_rate.is_some();
         match () {
             () if self.parquet => absent("--parquet"),
             () if self.cache.is_some() => absent("--cache"),
-            () if perpetual => {
-                absent("trading perpetuals (--leverage, --position-mode, --margin, --funding-rate)")
-            }
             () if self.source.again => {
                 Err(DeskError::usage("--loop: a backtest ends with its data; leave it out".to_owned()))
             }

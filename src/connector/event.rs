@@ -37,6 +37,8 @@ pub enum EventBody {
         creation_timestamp: Timestamp,
         /// The exchange's number.
         exchange_order_id: Option<String>,
+        /// Opens or closes a position; NIL on spot.
+        position: PositionAction,
     },
     /// Part or all of it filled.
     OrderFilled {
@@ -58,6 +60,8 @@ pub enum EventBody {
         exchange_trade_id: String,
         /// The exchange's number.
         exchange_order_id: String,
+        /// Opens or closes a position; NIL on spot.
+        position: PositionAction,
     },
     /// BuyOrderCompleted, SellOrderCompleted: all of it filled.
     OrderCompleted {
@@ -112,6 +116,35 @@ pub enum EventBody {
         /// How much.
         amount: Decimal,
     },
+    /// Funding was paid or received.
+    FundingPayment {
+        /// For which contract.
+        trading_pair: Pair,
+        /// What was received; negative where paid.
+        amount: Decimal,
+        /// The rate: positive where longs pay.
+        funding_rate: Decimal,
+    },
+    /// The position mode changed, or did not.
+    PositionMode {
+        /// Of which contract.
+        trading_pair: Pair,
+        /// The mode that was asked for.
+        position_mode: super::PositionMode,
+        /// Why it did not change; `None` where it did.
+        message: Option<String>,
+    },
+    /// A position changed.
+    Position(super::Position),
+    /// A position, or a part of it, was liquidated.
+    Liquidation {
+        /// In what.
+        trading_pair: Pair,
+        /// How much of it, negative for a short.
+        amount: Decimal,
+        /// The mark price that called for it.
+        mark_price: Decimal,
+    },
     /// A balance changed.
     Balance {
         /// Of what.
@@ -136,6 +169,10 @@ impl EventBody {
             Self::OrderExpired { .. } => "OrderExpiredEvent",
             Self::OrderFailure { .. } => "MarketOrderFailureEvent",
             Self::PublicTrade { .. } => "OrderBookTradeEvent",
+            Self::FundingPayment { .. } => "FundingPaymentCompletedEvent",
+            Self::PositionMode { .. } => "PositionModeChangeEvent",
+            Self::Position(_) => "PositionUpdateEvent",
+            Self::Liquidation { .. } => "LiquidationEvent",
             Self::Balance { .. } => "BalanceEvent",
         }
     }
@@ -152,6 +189,11 @@ impl EventBody {
             Self::OrderExpired { .. } => 108,
             Self::OrderFailure { .. } => 198,
             Self::PublicTrade { .. } => 901,
+            Self::FundingPayment { .. } => 202,
+            Self::PositionMode { message: None, .. } => 400,
+            Self::PositionMode { .. } => 401,
+            Self::Position(_) => 403,
+            Self::Liquidation { .. } => 405,
             Self::Balance { .. } => 402,
         }
     }
@@ -179,11 +221,12 @@ impl ConnectorEvent {
                 order_id,
                 creation_timestamp,
                 exchange_order_id,
+                position,
                 ..
             } => json!({
                 "type": format!("OrderType.{order_type}"), "trading_pair": trading_pair, "amount": amount,
                 "price": price, "order_id": order_id, "creation_timestamp": seconds(*creation_timestamp),
-                "exchange_order_id": exchange_order_id, "leverage": 1, "position": PositionAction::Nil.name(),
+                "exchange_order_id": exchange_order_id, "leverage": 1, "position": position.name(),
             }),
             EventBody::OrderFilled {
                 order_id,
@@ -195,11 +238,12 @@ impl ConnectorEvent {
                 trade_fee,
                 exchange_trade_id,
                 exchange_order_id,
+                position,
             } => json!({
                 "order_id": order_id, "trading_pair": trading_pair,
                 "trade_type": format!("TradeType.{trade_type}"), "order_type": format!("OrderType.{order_type}"),
                 "price": price, "amount": amount, "trade_fee": trade_fee, "exchange_trade_id": exchange_trade_id,
-                "exchange_order_id": exchange_order_id, "leverage": 1, "position": PositionAction::Nil.name(),
+                "exchange_order_id": exchange_order_id, "leverage": 1, "position": position.name(),
             }),
             EventBody::OrderCompleted {
                 order_id,
@@ -226,6 +270,22 @@ impl ConnectorEvent {
             EventBody::PublicTrade { trading_pair, trade_type, price, amount } => json!({
                 "trading_pair": trading_pair, "type": trade_type.map(|side| format!("TradeType.{side}")),
                 "price": price, "amount": amount, "is_taker": true,
+            }),
+            EventBody::FundingPayment { trading_pair, amount, funding_rate } => json!({
+                "trading_pair": trading_pair, "amount": amount, "funding_rate": funding_rate,
+            }),
+            EventBody::PositionMode { trading_pair, position_mode, message } => json!({
+                "trading_pair": trading_pair, "position_mode": format!("PositionMode.{position_mode}"),
+                "message": message,
+            }),
+            EventBody::Position(position) => json!({
+                "trading_pair": position.trading_pair,
+                "position_side": format!("PositionSide.{}", position.position_side),
+                "unrealized_pnl": position.unrealized_pnl, "entry_price": position.entry_price,
+                "amount": position.amount, "leverage": position.leverage,
+            }),
+            EventBody::Liquidation { trading_pair, amount, mark_price } => json!({
+                "trading_pair": trading_pair, "amount": amount, "mark_price": mark_price,
             }),
             EventBody::Balance { asset_name, total_balance, available_balance } => json!({
                 "asset_name": asset_name, "total_balance": total_balance,
@@ -258,6 +318,7 @@ mod tests {
                 order_id: "sell://BTC-USDT/1".into(),
                 creation_timestamp: Timestamp::from_millis(1_000),
                 exchange_order_id: Some("7".into()),
+                position: PositionAction::Nil,
             },
         };
         assert_eq!(event.body.tag(), 201);

@@ -17,9 +17,9 @@ pub use event::{ConnectorEvent, EventBody};
 pub use fee::{FeeType, TokenAmount, TradeFee, TradeFeeSchema};
 pub use ids::ClientIds;
 pub use words::{
-    CancellationResult, ConnectorError, ConnectorRule, InFlightOrder, LimitOrder, NetworkStatus, OrderFill,
-    OrderRequest, OrderState, OrderType, PositionAction, PositionMode, PositionSide, PriceType, QueryResult,
-    TradeType,
+    CancellationResult, ConnectorError, ConnectorRule, FundingInfo, InFlightOrder, LimitOrder, NetworkStatus,
+    OrderFill, OrderRequest, OrderState, OrderType, Position, PositionAction, PositionMode, PositionSide,
+    PriceType, QueryResult, TradeType,
 };
 
 use std::collections::BTreeMap;
@@ -268,6 +268,51 @@ pub trait Connector {
 
     /// An order by its client id, done ones too as long as they are remembered.
     fn in_flight_order(&self, id: &ClientOrderId) -> Option<InFlightOrder>;
+
+    /// The position modes that the exchange has; none on spot.
+    fn supported_position_modes(&self) -> Vec<PositionMode> {
+        Vec::new()
+    }
+
+    /// How many positions there are in a contract.
+    fn position_mode(&self) -> PositionMode {
+        PositionMode::Oneway
+    }
+
+    /// Asks for another position mode; the answer comes as an event for each pair.
+    fn set_position_mode(&mut self, _mode: PositionMode) -> Result<(), ConnectorError> {
+        Err(ConnectorError::Unsupported("spot has no positions".to_owned()))
+    }
+
+    /// How many times its margin a position may be worth: 1 on spot.
+    fn get_leverage(&self, _pair: &Pair) -> Result<Decimal, ConnectorError> {
+        Ok(Decimal::ONE)
+    }
+
+    /// Asks for another leverage.
+    fn set_leverage(&mut self, _pair: &Pair, _leverage: Decimal) -> Result<(), ConnectorError> {
+        Err(ConnectorError::Unsupported("spot has no leverage".to_owned()))
+    }
+
+    /// Positions that are not flat. Keys as Hummingbot's: the pair, and `LONG` or `SHORT` behind it in hedge mode.
+    fn account_positions(&self) -> BTreeMap<String, Position> {
+        BTreeMap::new()
+    }
+
+    /// What is known of a contract's funding.
+    fn get_funding_info(&self, _pair: &Pair) -> Result<FundingInfo, ConnectorError> {
+        Err(ConnectorError::Unsupported("spot has no funding".to_owned()))
+    }
+
+    /// What buys are paid with: the quote on spot, the settlement currency of contracts.
+    fn get_buy_collateral_token(&self, pair: &Pair) -> Result<String, ConnectorError> {
+        Ok(self.trading_rule(pair)?.buy_order_collateral_token)
+    }
+
+    /// What sells are paid with.
+    fn get_sell_collateral_token(&self, pair: &Pair) -> Result<String, ConnectorError> {
+        Ok(self.trading_rule(pair)?.sell_order_collateral_token)
+    }
 
     /// Takes the events that came since the last call, oldest first.
     fn drain_events(&mut self) -> Vec<ConnectorEvent>;

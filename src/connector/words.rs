@@ -445,3 +445,39 @@ mod tests {
         assert_eq!(serde_json::to_string(&OrderType::LimitMaker).unwrap(), "\"LIMIT_MAKER\"");
     }
 }
+
+/// A position as its owner knows it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Position {
+    /// In what.
+    pub trading_pair: Pair,
+    /// Long or short; `BOTH` where there is one net position.
+    pub position_side: PositionSide,
+    /// What it has gained at the mark price, in the collateral.
+    pub unrealized_pnl: Decimal,
+    /// The average entry price.
+    pub entry_price: Decimal,
+    /// How much, negative when short.
+    pub amount: Decimal,
+    /// How many times its margin it may be worth.
+    pub leverage: Decimal,
+    /// The mark price; `None` before there is one.
+    pub mark_price: Option<Decimal>,
+    /// The mark price at which it is liquidated; `None`: none does it.
+    pub liquidation_price: Option<Decimal>,
+}
+
+/// What is known of a contract's funding.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct FundingInfo {
+    /// Of what.
+    pub trading_pair: Pair,
+    /// The price of what the contract is about; `None` before there is one.
+    pub index_price: Option<Decimal>,
+    /// The mark price; `None` before there is one.
+    pub mark_price: Option<Decimal>,
+    /// When the next funding is due.
+    pub next_funding_utc_timestamp: Timestamp,
+    /// Its rate: positive where longs pay.
+    pub rate: Decimal,
+}

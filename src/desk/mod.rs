@@ -22,9 +22,11 @@ use crate::feed::open::{Market, OpenError, SourceArgs, open};
 use crate::feed::synth::SynthError;
 use crate::feed::warnings::Warnings;
 use crate::market::{Instrument, InstrumentId, Pair, Timestamp};
-use crate::order::RejectReason;
+use crate::order::{PositionMode, RejectReason};
 use crate::paper::{PaperConnector, PaperError, PaperExchange, PaperOptions, Wall};
-use crate::sim::{CrossedBook, FeeSchedule, MarketConfig, QueueModel, Rate, SimConfig};
+use crate::sim::{
+    ContractTerms, CrossedBook, FeeSchedule, MarketConfig, QueueModel, Rate, SimConfig, VenueRules,
+};
 use crate::venue::connectors::{self, Connector as Line};
 use crate::venue::{Refused, Venue};
 
@@ -267,7 +269,7 @@ impl Desk {
                 )?,
                 depth: market.source.depth(id),
                 tradable: market.tradable.get(at).copied().unwrap_or(true),
-                contract: venue.contract(instrument),
+                contract: self.contract(venue, instrument),
             })
         });
         let markets: Vec<MarketConfig> = markets.collect::<Result<_, DeskError>>()?;
@@ -285,7 +287,7 @@ impl Desk {
             public_market: self.sim.public_market,
             crossed: if market.live.is_some() { CrossedBook::Distrust } else { CrossedBook::Repair },
             assume_spread: self.sim.assume_spread,
-            venue: venue.rules(),
+            venue: self.rules(venue)?,
             ..SimConfig::realistic(markets, self.sim.seed)
         };
         let config = SimConfig {
@@ -294,6 +296,32 @@ impl Desk {
             ..config
         };
         Ok((config, profile.market_delay()))
+    }
+
+    /// The terms of a contract, with what the user set; `None` for spot.
+    fn contract(&self, venue: &dyn Venue, instrument: &Instrument) -> Option<ContractTerms> {
+        let terms = venue.contract(instrument)?;
+        Some(ContractTerms {
+            leverage: self.sim.leverage.unwrap_or(terms.leverage),
+            margin: self.sim.margin.unwrap_or(terms.margin),
+            funding_rate: self.sim.funding_rate.unwrap_or(terms.funding_rate),
+            ..terms
+        })
+    }
+
+    /// What the venue does where venues differ, with what the user set.
+    fn rules(&self, venue: &dyn Venue) -> Result<VenueRules, DeskError> {
+        let mut rules = venue.rules();
+        if let Some(mode) = self.sim.position_mode {
+            if mode == PositionMode::Hedge && !rules.positions.hedge {
+                let name = venue.name();
+                return Err(DeskError::usage(format!(
+                    "--position-mode hedge: {name} has one-way positions only"
+                )));
+            }
+            rules.positions.mode = mode;
+        }
+        Ok(rules)
     }
 
     /// Fee rates, first that applies: `--fees`, the settings, the profile, the tape's own rows, the connector's table.

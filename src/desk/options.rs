@@ -9,7 +9,8 @@ use serde::Deserialize;
 
 use super::DeskError;
 use crate::market::decimal::parse_units;
-use crate::market::{Pair, Timestamp, parse_duration};
+use crate::market::{FundingRate, Pair, Timestamp, parse_duration};
+use crate::order::{Leverage, MarginMode, PositionMode};
 use crate::sim::{
     BuyFee, FeeSchedule, FeeTier, FlatFee, LatencyModel, LatencySample, Law, PublicMarket, QueueModel, Rate,
     Refill,
@@ -42,6 +43,18 @@ pub struct SimArgs {
     /// The spread to assume where the market is candles, in basis points: a taker pays half of it
     #[arg(long, value_name = "BP", value_parser = basis_points, default_value = "10")]
     pub assume_spread: Rate,
+    /// Leverage of perpetuals that nobody set otherwise [default: the venue's]
+    #[arg(long, value_name = "N", value_parser = leverage)]
+    pub leverage: Option<Leverage>,
+    /// Position mode of perpetuals: one_way or hedge [default: one_way]
+    #[arg(long, value_name = "M", value_parser = position_mode)]
+    pub position_mode: Option<PositionMode>,
+    /// What stands behind positions: cross or isolated [default: the venue's]
+    #[arg(long, value_name = "M", value_parser = margin_mode)]
+    pub margin: Option<MarginMode>,
+    /// Funding rate where the market has none, as a fraction of the position's value (0.0001) [default: 0]
+    #[arg(long, value_name = "R", value_parser = funding_rate, allow_hyphen_values = true)]
+    pub funding_rate: Option<FundingRate>,
     /// Fee rates: MAKER,TAKER as fractions (0.001,0.0025), or a TOML file
     #[arg(long, value_name = "RATES")]
     pub fees: Option<String>,
@@ -155,6 +168,31 @@ pub fn queue_words(model: QueueModel) -> String {
         QueueModel::Probabilistic(Law::Log) => "probabilistic:log".to_owned(),
         QueueModel::Probabilistic(Law::Power(n)) => format!("probabilistic:power={n}"),
     }
+}
+
+fn leverage(text: &str) -> Result<Leverage, String> {
+    let times = rust_decimal::Decimal::from_str_exact(text).ok().and_then(Leverage::from_decimal);
+    times.ok_or_else(|| "a number such as 10, with at most two decimals".to_owned())
+}
+
+fn position_mode(text: &str) -> Result<PositionMode, String> {
+    match text {
+        "one_way" => Ok(PositionMode::OneWay),
+        "hedge" => Ok(PositionMode::Hedge),
+        _ => Err("one of one_way, hedge".to_owned()),
+    }
+}
+
+fn margin_mode(text: &str) -> Result<MarginMode, String> {
+    match text {
+        "cross" => Ok(MarginMode::Cross),
+        "isolated" => Ok(MarginMode::Isolated),
+        _ => Err("one of cross, isolated".to_owned()),
+    }
+}
+
+fn funding_rate(text: &str) -> Result<FundingRate, String> {
+    FundingRate::read(text).map_err(|fault| format!("a fraction such as 0.0001: {fault}"))
 }
 
 fn refill(text: &str) -> Result<Refill, String> {

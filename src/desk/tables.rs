@@ -3,6 +3,7 @@
 //! Never here: rows. Who has them writes them.
 
 use crate::order::TimeInForce;
+use crate::sim::{Fill, SimulatedExchange};
 
 /// The columns of trades: Hummingbot's.
 pub const TRADES: [&str; 11] = [
@@ -88,4 +89,19 @@ pub fn tif_words(tif: TimeInForce) -> String {
         TimeInForce::Fok => "fok".to_owned(),
         TimeInForce::Gtd(until) => format!("gtd:{}", until.nanos()),
     }
+}
+
+/// Whether a fill opened or closed a position; one that did both closed first. `nil` on spot.
+pub fn action_of(fill: &Fill) -> &'static str {
+    match &fill.position {
+        None => "nil",
+        Some(position) if position.closed.is_zero() => "open",
+        Some(_) => "close",
+    }
+}
+
+/// The leverage of the positions that a fill is about: 1 on spot.
+pub fn leverage_of(sim: &SimulatedExchange, fill: &Fill) -> String {
+    let settings = fill.position.as_ref().and_then(|_| sim.margin_settings(fill.account, fill.instrument));
+    settings.map_or_else(|| "1".to_owned(), |(_, leverage)| leverage[fill.side.index()].to_string())
 }

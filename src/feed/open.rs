@@ -192,13 +192,16 @@ pub fn open(args: &SourceArgs, connector: &'static Connector) -> Result<Market, 
     };
     let instruments = first.instruments().to_vec();
     let fees = instruments.iter().map(|instrument| known(instrument).and_then(|entry| entry.fees)).collect();
-    let spot = |instrument: &Instrument| family(connector, instrument) == "spot";
+    // Of a contract that nobody described the size is not known.
+    let sized = |instrument: &Instrument| {
+        family(connector, instrument) == "spot" || instrument.product != Product::Spot
+    };
     let tradable = instruments
         .iter()
-        .map(|instrument| spot(instrument) && known(instrument).is_none_or(|entry| entry.tradable));
+        .map(|instrument| sized(instrument) && known(instrument).is_none_or(|entry| entry.tradable));
     let tradable = tradable.collect();
-    if !instruments.iter().all(spot) {
-        notes.push(NO_MARGIN.to_owned());
+    for instrument in instruments.iter().filter(|instrument| !sized(instrument)) {
+        notes.push(format!("{}: {NO_SIZE}", instrument.symbol));
     }
     let (words, chosen, made) = (plan.words(), plan.pairs.clone(), plan.made());
     let gauge = plan.reading.gauge.clone();
@@ -254,9 +257,9 @@ impl SourceArgs {
     }
 }
 
-/// What the user is told where contracts are shown.
-const NO_MARGIN: &str = "contracts can be watched, not traded yet: orders on them need a margin account, which is not in \
-                         this build";
+/// What the user is told where a contract's size is not known.
+const NO_SIZE: &str =
+    "what one contract is worth is not known: it can be watched, not traded (--instruments FILE says it)";
 
 /// Whether an instrument is spot or a contract. Of what nobody described the venue's rule of spelling knows.
 fn family(connector: &Connector, instrument: &Instrument) -> &'static str {

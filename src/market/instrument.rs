@@ -285,6 +285,42 @@ impl Instrument {
         decimal_of(units, self.price_scale + self.qty_scale).ok_or(Overflow)
     }
 
+    /// How many units of quantity so much base is at a price, not yet down to the lot; `None` where that is no amount.
+    /// Quanto contracts stand for no amount of base: they are taken one for one.
+    ///
+    /// ```
+    /// # use papertape::market::*;
+    /// # use rust_decimal::Decimal;
+    /// let xbt = Instrument::spot("XBTUSD", "XBT-USD".parse().unwrap(), 1, 0).unwrap();
+    /// let xbt = Instrument { product: Product::Inverse { multiplier: Decimal::ONE }, ..xbt };
+    /// assert_eq!(xbt.qty_from_base("0.5".parse().unwrap(), Decimal::from(60_000)), Some(Decimal::from(30_000)));
+    /// ```
+    pub fn qty_from_base(&self, base: Decimal, price: Decimal) -> Option<Decimal> {
+        match self.product {
+            Product::Spot | Product::Quanto { .. } => Some(base),
+            Product::Linear { multiplier } => base.checked_div(multiplier),
+            Product::Inverse { multiplier } => base.checked_mul(price)?.checked_div(multiplier),
+        }
+    }
+
+    /// How much base a quantity is at a price: the other way of [`qty_from_base`](Self::qty_from_base).
+    pub fn base_from_qty(&self, qty: Decimal, price: Decimal) -> Option<Decimal> {
+        match self.product {
+            Product::Spot | Product::Quanto { .. } => Some(qty),
+            Product::Linear { multiplier } => qty.checked_mul(multiplier),
+            Product::Inverse { multiplier } => qty.checked_mul(multiplier)?.checked_div(price),
+        }
+    }
+
+    /// How many units of quantity are worth so much quote at a price, not yet down to the lot.
+    pub fn qty_from_notional(&self, quote: Decimal, price: Decimal) -> Option<Decimal> {
+        match self.product {
+            Product::Spot | Product::Quanto { .. } => quote.checked_div(price),
+            Product::Linear { multiplier } => quote.checked_div(price.checked_mul(multiplier)?),
+            Product::Inverse { multiplier } => quote.checked_div(multiplier),
+        }
+    }
+
     /// A spot instrument with tick and lot of one unit and no minimum: a plain start for tests and inference.
     pub fn spot(symbol: &str, pair: Pair, price_scale: u8, qty_scale: u8) -> Result<Self, InstrumentError> {
         let max_qty = Qty::from_units(10_000_000_000_000);

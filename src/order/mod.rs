@@ -262,7 +262,7 @@ impl PositionSide {
     /// Its name in files.
     pub const fn name(self) -> &'static str {
         match self {
-            Self::Net => "net",
+            Self::Net => "both",
             Self::Long => "long",
             Self::Short => "short",
         }

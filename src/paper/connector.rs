@@ -11,16 +11,18 @@ use super::view::TraderView;
 use super::{AgentError, PaperError, PaperExchange, Stop};
 use crate::connector::{
     BookView, CancellationResult, ClientIds, Connector, ConnectorError, ConnectorEvent, ConnectorRule,
-    InFlightOrder, NetworkStatus, OrderRequest, OrderType, OwnOrders, PositionAction, PriceType, QueryResult,
-    TokenAmount, TradeFee, TradeFeeSchema, TradeType, decimals,
+    FundingInfo, InFlightOrder, NetworkStatus, OrderRequest, OrderType, OwnOrders, Position, PositionAction,
+    PositionMode, PriceType, QueryResult, TokenAmount, TradeFee, TradeFeeSchema, TradeType, decimals,
 };
 use crate::market::decimal::units_of;
 use crate::market::{
-    Asset, DepthQuery, Instrument, InstrumentId, Pair, Price, Qty, Side, Timestamp, price_for_quote_volume,
-    price_for_volume, volume_for_price, vwap_for_volume,
+    Asset, DepthQuery, FundingRate, Instrument, InstrumentId, Pair, Price, Qty, Side, Timestamp,
+    price_for_quote_volume, price_for_volume, volume_for_price, vwap_for_volume,
 };
-use crate::order::{ClientOrderId, NewOrder, OrderKind, OrderSize, PositionEffect, SessionId, Trigger};
-use crate::sim::{BuyFee, RequestBody, View};
+use crate::order::{
+    ClientOrderId, Leverage, NewOrder, OrderKind, OrderSize, PositionEffect, SessionId, Trigger,
+};
+use crate::sim::{BuyFee, OrderEvent, RequestBody, Setting, View};
 use crate::strategy::Strategy;
 
 /// A paper exchange that several hands share: its connectors, and whoever lets its time pass.
@@ -425,7 +427,22 @@ impl Connector for PaperConnector {
     }
 
     fn available_balances(&self) -> BTreeMap<Asset, Decimal> {
-        self.balances(|names, asset, balance| names.decimal(asset, balance.available()))
+        let positions = !self.supported_position_modes().is_empty();
+        let paper = positions.then(|| self.paper.lock());
+        let account =
+            paper.as_ref().and_then(|paper| paper.trader(self.session)).map(|trader| trader.account);
+        let needs: Vec<Option<crate::order::Money>> = match (&paper, account) {
+            (Some(paper), Some(account)) => {
+                let assets = 0..u16::try_from(paper.names().assets().count()).unwrap_or(u16::MAX);
+                assets.map(|asset| Some(paper.sim().available(account, asset))).collect()
+            }
+            _ => Vec::new(),
+        };
+        drop(paper);
+        self.balances(|names, asset, balance| {
+            let available = needs.get(usize::from(asset)).copied().flatten();
+            names.decimal(asset, available.unwrap_or_else(|| balance.available()))
+        })
     }
 
     fn trading_rules(&self) -> BTreeMap<Pair, ConnectorRule> {
@@ -449,6 +466,91 @@ impl Connector for PaperConnector {
         paper.trader(self.session)?.by_client_id(id).map(|known| known.order.clone())
     }
 
+    fn supported_position_modes(&self) -> Vec<PositionMode> {
+        let paper = self.paper.lock();
+        let config = paper.sim().config();
+        match (config.markets.iter().any(|market| market.contract.is_some()), config.venue.positions.hedge) {
+            (false, _) => Vec::new(),
+            (true, false) => vec![PositionMode::Oneway],
+            (true, true) => vec![PositionMode::Oneway, PositionMode::Hedge],
+        }
+    }
+
+    fn position_mode(&self) -> PositionMode {
+        match self.position_mode_of(&self.paper.lock()) {
+            crate::order::PositionMode::OneWay => PositionMode::Oneway,
+            crate::order::PositionMode::Hedge => PositionMode::Hedge,
+        }
+    }
+
+    fn set_position_mode(&mut self, mode: PositionMode) -> Result<(), ConnectorError> {
+        let wanted = match mode {
+            PositionMode::Oneway => crate::order::PositionMode::OneWay,
+            PositionMode::Hedge => crate::order::PositionMode::Hedge,
+        };
+        let mut paper = self.paper.lock();
+        let contracts: Vec<InstrumentId> = contracts(&paper).collect();
+        if contracts.is_empty() {
+            return Err(ConnectorError::Unsupported("spot has no positions".to_owned()));
+        }
+        for instrument in contracts {
+            let setting = Setting::Position(wanted);
+            let tag = paper.send(self.session, RequestBody::Set { instrument, setting })?;
+            paper.run_until_answer(self.session, tag)?;
+            let refused = match paper.take_answer(self.session, tag) {
+                Some(OrderEvent::Rejected(reason)) => Some(reason),
+                _ => None,
+            };
+            let now = paper.now();
+            if let Some(trader) = paper.trader_mut(self.session) {
+                trader.see_mode(now, instrument, mode, refused);
+            }
+        }
+        Ok(())
+    }
+
+    fn get_leverage(&self, pair: &Pair) -> Result<Decimal, ConnectorError> {
+        let paper = self.paper.lock();
+        let (id, _) = find(&paper, pair)?;
+        let account = self.trader(&paper)?.account;
+        let settings = paper.sim().margin_settings(account, id);
+        Ok(settings.map_or(Decimal::ONE, |(_, [long, _])| long.to_decimal()))
+    }
+
+    fn set_leverage(&mut self, pair: &Pair, leverage: Decimal) -> Result<(), ConnectorError> {
+        let leverage = Leverage::from_decimal(leverage).ok_or_else(|| {
+            ConnectorError::Unsupported(format!("no leverage: {leverage} (more than 0, two decimals)"))
+        })?;
+        self.send_setting(pair, Setting::Leverage { side: None, leverage })?;
+        Ok(())
+    }
+
+    fn account_positions(&self) -> BTreeMap<String, Position> {
+        let paper = self.paper.lock();
+        let hedge = self.position_mode_of(&paper) == crate::order::PositionMode::Hedge;
+        let all = paper.positions(self.session);
+        let known = all.iter().filter_map(|state| super::view::position_of(state, paper.names()));
+        let key = |position: &Position| match hedge {
+            true => format!("{}{}", position.trading_pair, position.position_side),
+            false => position.trading_pair.to_string(),
+        };
+        known.map(|position| (key(&position), position)).collect()
+    }
+
+    fn get_funding_info(&self, pair: &Pair) -> Result<FundingInfo, ConnectorError> {
+        let paper = self.paper.lock();
+        let (id, instrument) = find(&paper, pair)?;
+        let missing = || ConnectorError::Unsupported(format!("{pair} has no funding: it is spot"));
+        let (rate, _, due) = paper.sim().funding(id).ok_or_else(missing)?;
+        Ok(FundingInfo {
+            trading_pair: instrument.pair.clone(),
+            index_price: paper.sim().index_price(id).map(super::view::fine),
+            mark_price: paper.sim().mark(id).map(|(price, _)| super::view::fine(price)),
+            next_funding_utc_timestamp: due,
+            rate: Decimal::new(rate.units(), u32::from(FundingRate::SCALE)).normalize(),
+        })
+    }
+
     fn drain_events(&mut self) -> Vec<ConnectorEvent> {
         let mut paper = self.paper.lock();
         paper.trader_mut(self.session).map(TraderView::drain_events).unwrap_or_default()
@@ -456,6 +558,20 @@ impl Connector for PaperConnector {
 }
 
 impl PaperConnector {
+    /// Sends a setting of a contract; the tag of the request.
+    pub fn send_setting(&mut self, pair: &Pair, setting: Setting) -> Result<u64, ConnectorError> {
+        let mut paper = self.paper.lock();
+        let (instrument, _) = find(&paper, pair)?;
+        Ok(paper.send(self.session, RequestBody::Set { instrument, setting })?)
+    }
+
+    fn position_mode_of(&self, paper: &PaperExchange) -> crate::order::PositionMode {
+        let (Some(trader), Some(first)) = (paper.trader(self.session), contracts(paper).next()) else {
+            return crate::order::PositionMode::OneWay;
+        };
+        paper.sim().position_mode(trader.account, first)
+    }
+
     fn balances(
         &self,
         amount: impl Fn(&super::Dictionary, u16, crate::sim::Balance) -> Decimal,
@@ -473,6 +589,12 @@ impl PaperConnector {
 
 fn find<'a>(paper: &'a PaperExchange, pair: &Pair) -> Result<(InstrumentId, &'a Instrument), ConnectorError> {
     paper.names().find(pair).ok_or_else(|| ConnectorError::UnknownPair(pair.clone()))
+}
+
+/// The contracts of the run.
+fn contracts(paper: &PaperExchange) -> impl Iterator<Item = InstrumentId> + '_ {
+    let markets = (0..).zip(&paper.sim().config().markets);
+    markets.filter(|(_, market)| market.contract.is_some()).map(|(at, _)| InstrumentId(at))
 }
 
 fn effect_of(position: PositionAction) -> PositionEffect {

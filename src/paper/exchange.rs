@@ -8,8 +8,8 @@ use crate::connector::OrderRequest;
 use crate::market::{FeedStats, GroupKind, InstrumentId, Source, SourceError, Timestamp};
 use crate::order::{AccountId, ClientOrderId, Money, NewOrder, OrderKind, OrderRef, SessionId};
 use crate::sim::{
-    Admin, ConfigError, Input, LedgerEntry, Owner, Request, RequestBody, SimConfig, SimulatedExchange,
-    Update, UpdateBody,
+    Admin, ConfigError, Input, LedgerEntry, Owner, PositionState, Request, RequestBody, SimConfig,
+    SimulatedExchange, Update, UpdateBody,
 };
 
 use super::agent::Agent;
@@ -265,6 +265,18 @@ impl PaperExchange {
     /// The tag of the last request that was sent.
     pub fn last_tag(&self) -> u64 {
         self.tags
+    }
+
+    /// A session's positions: what it was told of them, at the mark price of now.
+    pub fn positions(&self, session: SessionId) -> Vec<PositionState> {
+        let Some(trader) = self.traders.get(&session) else { return Vec::new() };
+        let now = |told: &PositionState| {
+            let all = self.sim.positions(told.account, told.instrument);
+            let same = all.into_iter().find(|state| state.side == told.side);
+            same.filter(|state| (state.qty, state.cost) == (told.qty, told.cost))
+                .unwrap_or_else(|| told.clone())
+        };
+        trader.positions().map(now).collect()
     }
 
     /// The answer to a request, once it is back; taken.
@@ -603,10 +615,16 @@ impl PaperExchange {
                         trader.see_ledger(self.now, update.at, entry);
                     }
                 }
-                UpdateBody::PublicTrade(_)
-                | UpdateBody::Position(_)
-                | UpdateBody::Funding(_)
-                | UpdateBody::Liquidation(_) => {}
+                UpdateBody::PublicTrade(_) => {}
+                UpdateBody::Position(state) => {
+                    self.traders.values_mut().for_each(|trader| trader.see_position(self.now, state));
+                }
+                UpdateBody::Funding(payment) => {
+                    self.traders.values_mut().for_each(|trader| trader.see_funding(self.now, payment));
+                }
+                UpdateBody::Liquidation(told) => {
+                    self.traders.values_mut().for_each(|trader| trader.see_liquidation(self.now, told));
+                }
             }
         }
         Ok(())

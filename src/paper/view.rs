@@ -8,13 +8,17 @@ use rust_decimal::Decimal;
 use super::Dictionary;
 use crate::connector::{
     ConnectorEvent, EventBody, FeeType, InFlightOrder, OrderFill, OrderRequest, OrderState as State,
-    OrderType, PositionAction, TradeFee, TradeType,
+    OrderType, Position, PositionMode, PositionSide as PositionSideWord, TradeFee, TradeType,
 };
-use crate::market::{Asset, InstrumentId, Side, Timestamp};
+use crate::market::{Asset, FinePrice, FundingRate, InstrumentId, Side, Timestamp};
 use crate::order::{
-    AccountId, CancelReason, ClientOrderId, OrderId, OrderKind, OrderStatus, RejectReason, SessionId,
+    AccountId, CancelReason, ClientOrderId, OrderId, OrderKind, OrderStatus, PositionSide, RejectReason,
+    SessionId,
 };
-use crate::sim::{Balance, Fill, LedgerEntry, OrderEvent, OrderState, OrderUpdate, Owner, Rate};
+use crate::sim::{
+    Balance, Fill, FundingPayment, LedgerEntry, Liquidation, OrderEvent, OrderState, OrderUpdate, Owner,
+    PositionState, Rate,
+};
 
 /// An order as its owner knows it, with its number in the session.
 #[derive(Clone, Debug, PartialEq)]
@@ -83,6 +87,7 @@ pub struct TraderView {
     events: VecDeque<ConnectorEvent>,
     fills: Vec<FillRow>,
     ledger: Vec<(Timestamp, LedgerEntry)>,
+    positions: BTreeMap<(InstrumentId, PositionSide), PositionState>,
 }
 
 impl TraderView {
@@ -103,6 +108,7 @@ impl TraderView {
             events: VecDeque::new(),
             fills: Vec::new(),
             ledger: Vec::new(),
+            positions: BTreeMap::new(),
         }
     }
 
@@ -139,6 +145,11 @@ impl TraderView {
     /// Its ledger rows of this session with their times, oldest first.
     pub fn ledger(&self) -> &[(Timestamp, LedgerEntry)] {
         &self.ledger
+    }
+
+    /// Its positions as they were last told, by instrument; flat ones too.
+    pub fn positions(&self) -> impl Iterator<Item = &PositionState> {
+        self.positions.values()
     }
 
     /// The answer to a request, once it is back; taken.
@@ -183,7 +194,7 @@ impl TraderView {
             executed_amount_quote: Decimal::ZERO,
             current_state: State::PendingCreate,
             leverage: 1,
-            position: PositionAction::Nil,
+            position: request.position,
             creation_timestamp: now,
             last_update_timestamp: now,
             order_fills: BTreeMap::new(),
@@ -251,6 +262,56 @@ impl TraderView {
         }
     }
 
+    /// A position has changed.
+    pub(super) fn see_position(&mut self, now: Timestamp, state: &PositionState) {
+        if state.account != self.account {
+            return;
+        }
+        let before = self.positions.insert((state.instrument, state.side), state.clone());
+        let was_flat = before.is_none_or(|before| before.qty.is_zero());
+        if !(was_flat && state.qty.is_zero())
+            && let Some(position) = position_of(state, &self.names)
+        {
+            self.tell(now, EventBody::Position(position));
+        }
+    }
+
+    /// Funding was paid or received.
+    pub(super) fn see_funding(&mut self, now: Timestamp, payment: &FundingPayment) {
+        let pair = self.names.instrument(payment.instrument).map(|instrument| instrument.pair.clone());
+        if let Some(trading_pair) = pair.filter(|_| payment.account == self.account) {
+            let amount = self.names.decimal(payment.settle, payment.amount);
+            let rate = Decimal::new(payment.rate.units(), u32::from(FundingRate::SCALE)).normalize();
+            self.tell(now, EventBody::FundingPayment { trading_pair, amount, funding_rate: rate });
+        }
+    }
+
+    /// A position was liquidated.
+    pub(super) fn see_liquidation(&mut self, now: Timestamp, told: &Liquidation) {
+        let names = Arc::clone(&self.names);
+        let instrument = names.instrument(told.instrument).filter(|_| told.account == self.account);
+        if let Some(instrument) = instrument {
+            let (amount, mark_price) = (instrument.qty_decimal(told.qty), fine(told.mark));
+            let trading_pair = instrument.pair.clone();
+            self.tell(now, EventBody::Liquidation { trading_pair, amount, mark_price });
+        }
+    }
+
+    /// The position mode of a contract changed, or did not.
+    pub(super) fn see_mode(
+        &mut self,
+        now: Timestamp,
+        instrument: InstrumentId,
+        mode: PositionMode,
+        refused: Option<RejectReason>,
+    ) {
+        let pair = self.names.instrument(instrument).map(|instrument| instrument.pair.clone());
+        if let Some(trading_pair) = pair {
+            let message = refused.map(|reason| reason.text().to_owned());
+            self.tell(now, EventBody::PositionMode { trading_pair, position_mode: mode, message });
+        }
+    }
+
     /// A fill has come back. `rates` are the account's maker and taker rate.
     pub(super) fn see_fill(&mut self, now: Timestamp, at: Timestamp, fill: &Fill, rates: (Rate, Rate)) {
         let names = Arc::clone(&self.names);
@@ -288,6 +349,7 @@ impl TraderView {
             trade_fee: fee,
             exchange_trade_id: row.trade_id.clone(),
             exchange_order_id: row.exchange_order_id.clone(),
+            position: known.order.position,
         };
         let client_id = row.client_order_id.clone();
         let (order_type, order_created) = (known.order.order_type, known.order.creation_timestamp);
@@ -404,6 +466,7 @@ impl Known {
             order_id: order.client_order_id.clone(),
             creation_timestamp: order.creation_timestamp,
             exchange_order_id: order.exchange_order_id.clone(),
+            position: order.position,
         }
     }
 
@@ -429,6 +492,34 @@ impl Known {
             error_type: "RejectedByExchange",
         }
     }
+}
+
+/// A mark, index or entry price as a decimal.
+pub(super) fn fine(price: FinePrice) -> Decimal {
+    Decimal::new(price.units(), u32::from(FinePrice::SCALE)).normalize()
+}
+
+/// A position in a connector's words; `None` where it is flat.
+pub(super) fn position_of(state: &PositionState, names: &Dictionary) -> Option<Position> {
+    let instrument = names.instrument(state.instrument)?;
+    if state.qty.is_zero() {
+        return None;
+    }
+    Some(Position {
+        trading_pair: instrument.pair.clone(),
+        position_side: match (state.side, state.qty.units() < 0) {
+            (crate::order::PositionSide::Long, _) => PositionSideWord::Long,
+            (crate::order::PositionSide::Short, _) => PositionSideWord::Short,
+            (crate::order::PositionSide::Net, false) => PositionSideWord::Long,
+            (crate::order::PositionSide::Net, true) => PositionSideWord::Short,
+        },
+        unrealized_pnl: names.decimal(state.settle, state.unrealised),
+        entry_price: state.entry.map(fine).unwrap_or_default(),
+        amount: instrument.qty_decimal(state.qty),
+        leverage: state.leverage.to_decimal(),
+        mark_price: state.mark.map(fine),
+        liquidation_price: state.liquidation.map(fine),
+    })
 }
 
 fn state_of(status: OrderStatus, before: State) -> State {

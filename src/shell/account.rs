@@ -10,6 +10,7 @@ use super::table::{Shape, Table, at_least, exact, fixed, smart_round};
 use super::{Reply, Shell, ShellError, time, usage, words};
 use crate::connector::{Connector, PriceType, TradeType};
 use crate::desk::Opened;
+use crate::desk::tables::{action_of, leverage_of};
 use crate::market::{Asset, Pair};
 use crate::paper::FillRow;
 
@@ -136,6 +137,10 @@ impl Shell {
             }
         }
         text.push_str(&table.draw(Shape::Plain { gap: 1 }, 4));
+        let (positions, position_rows) = self.position_table()?;
+        if !positions.is_empty() {
+            text.push_str(&format!("\n  Positions:\n{}", positions.draw(Shape::Plain { gap: 2 }, 4)));
+        }
         let (orders, rows) = self.open_order_table()?;
         match orders.is_empty() {
             true => text.push_str("\n  No active maker orders.\n"),
@@ -146,7 +151,7 @@ impl Shell {
         let paper = opened.connector.handle().lock();
         let json = json!({
             "connector": opened.connector.name(), "account": opened.about.account, "source": opened.about.source,
-            "strategy": strategy,
+            "strategy": strategy, "positions": position_rows,
             "time": paper.now().to_string(), "messages": paper.messages(), "at_end": paper.at_end(),
             "settings": opened.about.settings.iter().map(|(key, value)| json!([key, value])).collect::<Vec<_>>(),
             "orders": rows, "feed": paper.feed_stats(),
@@ -306,8 +311,8 @@ fn recent(opened: &Opened, fills: &[FillRow]) -> Table {
             row.fill.side.name().to_owned(),
             exact(instrument.price_decimal(row.fill.price)),
             exact(instrument.qty_decimal(row.fill.qty)),
-            "1".to_owned(),
-            "NIL".to_owned(),
+            leverage_of(paper.sim(), &row.fill),
+            action_of(&row.fill).to_ascii_uppercase(),
             time::age(row.at.nanos_since(row.order_created)),
         ]);
     }

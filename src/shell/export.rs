@@ -9,7 +9,7 @@ use super::table::exact;
 use super::{Reply, Shell, ShellError, time, usage};
 use crate::connector::Connector;
 use crate::desk::Opened;
-use crate::desk::tables::{LEDGER, ORDERS, TRADES, tif_words};
+use crate::desk::tables::{LEDGER, ORDERS, TRADES, action_of, leverage_of, tif_words};
 use crate::paper::{Known, PaperExchange};
 use crate::sim::Owner;
 
@@ -64,8 +64,8 @@ fn trades(opened: &Opened) -> Vec<Vec<String>> {
             row.fill.side.name().to_owned(),
             exact(instrument.price_decimal(row.fill.price)),
             exact(instrument.qty_decimal(row.fill.qty)),
-            "1".to_owned(),
-            "NIL".to_owned(),
+            leverage_of(paper.sim(), &row.fill),
+            action_of(&row.fill).to_ascii_uppercase(),
             time::age(row.at.nanos_since(row.order_created)),
         ])
     };

@@ -27,6 +27,7 @@ at       a price, best (the own side's best price), best+2 or best-2 (ticks), or
 type     limit (with `at`), market (without), limit_maker (rests or is refused)
 life     gtc, ioc, fok, gtd TIME (a time, or a length such as 30s)
 stop P   waits until the last price is at P or beyond; take_profit P the other way
+open|close|reduce_only   in perpetuals: close and reduce_only only take from a position; hedge mode needs one
 stp      what happens where it meets an own order: none, taker, maker, both
 e.g. buy 0.01 BTC-USDT at 1 ticks below best
      sell $500 BTC-USDT market";
@@ -50,10 +51,15 @@ pub(super) const TOPICS: &[Topic] = &[
     topic("ticker", "ticker [PAIR] [--live]", "best bid, best ask, mid price and last trade", ""),
     topic("order_book", "order_book [PAIR] [--lines N] [--live]", "the best levels of the book", ""),
     topic("trades", "trades [PAIR]", "the last public trades", ""),
-    topic("buy", "buy AMOUNT PAIR [at PRICE] [TYPE] [LIFE] [stop P] [stp MODE]", "sends a buy order", TRADE),
+    topic(
+        "buy",
+        "buy AMOUNT PAIR [at PRICE] [TYPE] [LIFE] [open|close|reduce_only] [stop P] [stp MODE]",
+        "sends a buy order",
+        TRADE,
+    ),
     topic(
         "sell",
-        "sell AMOUNT PAIR [at PRICE] [TYPE] [LIFE] [stop P] [stp MODE]",
+        "sell AMOUNT PAIR [at PRICE] [TYPE] [LIFE] [open|close|reduce_only] [stop P] [stp MODE]",
         "sends a sell order",
         TRADE,
     ),
@@ -71,6 +77,15 @@ pub(super) const TOPICS: &[Topic] = &[
         "changes a resting order",
         "The same price and a smaller amount keep the place in the queue; anything else joins anew.",
     ),
+    topic("positions", "positions", "open positions in perpetuals, with margin and liquidation price", ""),
+    topic(
+        "leverage",
+        "leverage [PAIR [N] [cross|isolated]]",
+        "leverage and margin mode of a perpetual",
+        "leverage XBT-USD 10 isolated",
+    ),
+    topic("position_mode", "position_mode [one_way|hedge]", "one net position, or long and short apart", ""),
+    topic("funding", "funding [PAIR]", "the next funding of a perpetual, its mark and index price", ""),
     topic("history", "history [-v] [-p DECIMALS]", "what trading earned, by pair", ""),
     topic("status", "status [--live]", "the session, its markets, balances and orders", ""),
     topic(

@@ -19,6 +19,7 @@ mod market;
 pub mod order_line;
 mod orders;
 pub mod performance;
+mod positions;
 mod script;
 mod strategy;
 pub mod table;
@@ -194,9 +195,10 @@ impl Shell {
             "run" => self.run(rest),
             "wait" => self.wait(rest),
             "speed" | "pause" | "play" => self.pace(name, rest),
-            "positions" | "leverage" | "position_mode" | "funding" => Err(ShellError(format!(
-                "{name}: no perpetual is connected; spot has balances, see `balance`"
-            ))),
+            "positions" => self.positions(rest),
+            "leverage" => self.leverage(rest),
+            "position_mode" => self.position_mode(rest),
+            "funding" => self.funding(rest),
             "start" => self.start(rest),
             "stop" => self.stop(rest),
             "record" => self.record(rest),

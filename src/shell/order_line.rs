@@ -10,7 +10,7 @@
 
 use rust_decimal::Decimal;
 
-use crate::connector::{OrderRequest, OrderType, TradeType};
+use crate::connector::{OrderRequest, OrderType, PositionAction, TradeType};
 use crate::market::{Asset, Instrument, Pair, Product, Timestamp, parse_duration};
 use crate::order::{SelfTrade, TimeInForce, TriggerBy, TriggerKind};
 
@@ -65,6 +65,7 @@ pub struct OrderLine {
     life: Option<Life>,
     trigger: Option<(TriggerKind, Decimal, TriggerBy)>,
     self_trade: Option<SelfTrade>,
+    position: Option<PositionAction>,
 }
 
 /// The best prices that an order line may refer to.
@@ -139,6 +140,7 @@ impl OrderLine {
             life: None,
             trigger: None,
             self_trade: None,
+            position: None,
         };
         while let Some(word) = words.words.next() {
             line.option(&word.to_ascii_lowercase(), &mut words)?;
@@ -183,9 +185,9 @@ impl OrderLine {
                 });
             }
             "reduce_only" | "open" | "close" => {
-                return Err(not_there(&format!(
-                    "{word}: no perpetual is connected; a spot order has no position"
-                )));
+                twice(self.position.is_some())?;
+                self.position =
+                    Some(if word == "open" { PositionAction::Open } else { PositionAction::Close });
             }
             "trail" | "show" => {
                 return Err(not_there(&format!(
@@ -216,12 +218,16 @@ impl OrderLine {
             }
             _ => {}
         }
+        if self.position.is_some() && instrument.product == Product::Spot {
+            return Err(not_there("open, close and reduce_only are for perpetuals: spot has no position"));
+        }
         let tif = self.time_in_force(order_type, now)?;
         let (amount, made_of) = self.quantity(instrument, price, best)?;
         let request = OrderRequest {
             time_in_force: tif,
             trigger: self.trigger,
             self_trade: self.self_trade,
+            position: self.position.unwrap_or(PositionAction::Nil),
             quantize: false,
             ..OrderRequest::new(self.side, self.pair.clone(), amount, order_type, price)
         };
@@ -275,10 +281,12 @@ impl OrderLine {
                     let base = &instrument.pair.base;
                     return Err(usage(&format!("{asset} is not the base of {}; that is {base}", self.pair)));
                 }
-                if instrument.product != Product::Spot {
-                    return Err(not_there("amounts in base of a contract: no perpetual is connected"));
-                }
-                let floored = floor(*amount, instrument);
+                let other = if self.side == TradeType::Buy { best.ask } else { best.bid };
+                let at = price.or(other).unwrap_or_default();
+                let qty = instrument.qty_from_base(*amount, at).ok_or_else(|| {
+                    ShellError(format!("{} has no amount for {amount} {asset} now", self.pair))
+                })?;
+                let floored = floor(qty, instrument);
                 Ok((floored, format!(" [{amount} {asset} = {floored} {unit}]")))
             }
             Amount::Notional(value) => {
@@ -286,8 +294,8 @@ impl OrderLine {
                 let at = price.or(other).filter(|price| !price.is_zero());
                 let at =
                     at.ok_or_else(|| ShellError(format!("{} has no price for ${value} now", self.pair)))?;
-                let amount =
-                    value.checked_div(at).map(|amount| floor(amount, instrument)).unwrap_or_default();
+                let amount = instrument.qty_from_notional(*value, at);
+                let amount = amount.map(|amount| floor(amount, instrument)).unwrap_or_default();
                 if amount <= Decimal::ZERO {
                     let lot = instrument.qty_decimal(instrument.rule.lot);
                     return Err(ShellError(format!("${value} at {at} is less than one lot ({lot} {unit})")));
@@ -461,7 +469,7 @@ mod tests {
             ("buy 1 BTC-USDT market gtc", "a market order does not rest"),
             ("buy 1 BTC-USDT at 5 at 6", "\"at\" is one too many"),
             ("buy 1 BTC-USDT at 5 gtd soon", "not a time: \"soon\""),
-            ("buy 1 BTC-USDT reduce_only", "no perpetual is connected"),
+            ("buy 1 BTC-USDT reduce_only", "spot has no position"),
             ("buy 1 BTC-USDT show 1", "not part of this build"),
             ("buy 1 BTC-USDT stop 5 by mark", "spot has only a last price"),
             ("buy $0.01 BTC-USDT", "less than one lot"),

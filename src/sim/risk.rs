@@ -76,7 +76,13 @@ impl SimulatedExchange {
         let scale = u32::from(FinePrice::SCALE).saturating_sub(u32::from(found.instrument.price_scale));
         let sum = i128::from(bid.units()) + i128::from(ask.units());
         let Ok(mid) = i64::try_from(sum * 10_i128.pow(scale) / 2) else { return false };
-        self.positions.hear_mid(market, FinePrice::from_units(mid), self.now)
+        let mid = FinePrice::from_units(mid);
+        let smoothed = match self.positions.mid(market) {
+            Some((before, at)) => smoothed(before, mid, self.now.nanos_since(at)),
+            None => mid,
+        };
+        self.positions.hear_mid(market, smoothed, self.now);
+        true
     }
 
     fn plan_funding(&mut self, market: InstrumentId, next: Timestamp) {
@@ -640,6 +646,11 @@ impl SimulatedExchange {
         self.positions.show(&self.accounts, account, instrument)
     }
 
+    /// What an account's positions that settle in an asset have gained at their mark prices.
+    pub fn unrealised(&self, account: AccountId, asset: u16) -> Money {
+        self.positions.unrealised(account, asset)
+    }
+
     /// The mark price of a contract, and where it comes from.
     pub fn mark(&self, instrument: InstrumentId) -> Option<(FinePrice, super::MarkSource)> {
         self.positions.mark(instrument).map(|mark| (mark.price, mark.source))
@@ -671,5 +682,33 @@ impl SimulatedExchange {
             Some(holding) => (holding.margin, holding.leverage),
             None => (listed.margin, [listed.contract.leverage; 2]),
         })
+    }
+}
+
+/// The exponential mean of the middle of the book, over 30 s, after so many nanoseconds (rule (g) of
+/// `docs/perpetuals.md`). The weight of the new is a whole number of 2⁻³²: prices stay whole numbers of units.
+///
+/// ```text
+/// 100 before, 200 now, 30 s later: 100 + 100·(1 − 1/e) = 163.21
+/// ```
+fn smoothed(before: FinePrice, mid: FinePrice, passed: i64) -> FinePrice {
+    const SPAN: f64 = 30.0 * 1e9;
+    const ONE: f64 = 4_294_967_296.0;
+    let weight = ((1.0 - libm::exp(-(passed.max(0) as f64) / SPAN)) * ONE) as i128;
+    let step = (i128::from(mid.units()) - i128::from(before.units())) * weight / 4_294_967_296;
+    FinePrice::from_units(i64::try_from(i128::from(before.units()) + step).unwrap_or(mid.units()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_middle_of_the_book_is_smoothed_over_thirty_seconds() {
+        let price = |text: &str| FinePrice::read(text).unwrap();
+        for (seconds, want) in [(0, "100"), (30, "163.21"), (60, "186.46"), (3_600, "199.99")] {
+            let mean = smoothed(price("100"), price("200"), seconds * 1_000_000_000);
+            assert!(mean.to_string().starts_with(want), "after {seconds} s: {mean}");
+        }
     }
 }

@@ -78,6 +78,18 @@ impl Positions {
         }
     }
 
+    /// What the positions of an account that settle in an asset have gained at their mark prices.
+    pub(crate) fn unrealised(&self, account: AccountId, asset: u16) -> Money {
+        let mut sum = Money::ZERO;
+        for (market, holding) in self.holdings(account) {
+            if let Some(contract) = self.contract(market).filter(|contract| contract.settle == asset) {
+                let mark = self.mark(market).map(|mark| mark.price);
+                sum += holding.legs.iter().map(|leg| gains(contract, leg, mark)).sum::<Money>();
+            }
+        }
+        sum
+    }
+
     /// What the orders of a holding need, were they `working`: for the part that would make it larger, the larger side
     /// of one net position, both sides where there are two.
     pub(crate) fn orders_need(

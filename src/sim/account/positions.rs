@@ -13,9 +13,7 @@ use crate::order::{
 };
 use crate::sim::{FundingTimes, MarkSource, PositionRules, Rate};
 
-/// The middle of the book is smoothed over so long where the tape has no mark price (`docs/perpetuals.md`, "Mark price").
-const SMOOTHING: f64 = 30.0;
-/// And looked at so often, in nanoseconds.
+/// The middle of the book is looked at so often, in nanoseconds.
 const LOOK: i64 = 100_000_000;
 
 /// One position.
@@ -417,27 +415,16 @@ impl Positions {
         true
     }
 
-    /// Hears the middle of a trusted book, where nothing better is told. True where the mark price moved.
-    pub(crate) fn hear_mid(&mut self, market: InstrumentId, mid: FinePrice, now: Timestamp) -> bool {
-        let Some(told) = self.told.get_mut(market.index()) else { return false };
-        if told.mark.is_some() || told.index.is_some() {
-            return false;
-        }
-        let Some((old, at)) = told.mid else {
+    /// The smoothed middle of the book so far.
+    pub(crate) fn mid(&self, market: InstrumentId) -> Option<(FinePrice, Timestamp)> {
+        self.told.get(market.index())?.mid
+    }
+
+    /// Hears the smoothed middle of a trusted book, where nothing better is told.
+    pub(crate) fn hear_mid(&mut self, market: InstrumentId, mid: FinePrice, now: Timestamp) {
+        if let Some(told) = self.told.get_mut(market.index()) {
             told.mid = Some((mid, now));
-            return true;
-        };
-        let passed = now.nanos_since(at);
-        if passed < LOOK {
-            return false;
         }
-        // The weight of the new, in units of 2⁻³²: the price itself stays a whole number of units.
-        let weight = 1.0 - libm::exp(-(passed as f64) / (SMOOTHING * 1e9));
-        let weight = (weight * 4_294_967_296.0) as i128;
-        let step = i128::from(mid.units() - old.units()) * weight / 4_294_967_296;
-        let moved = i128::from(old.units()) + step;
-        told.mid = Some((FinePrice::from_units(moved as i64), now));
-        true
     }
 
     /// Whether the middle of the book would be heard now.
