@@ -196,9 +196,11 @@ impl Args {
             _ => one.into_iter().collect(),
         };
         let assets = |opened: &OpenMarket| {
-            let pairs = opened.config.markets.iter().map(|market| &market.instrument.pair);
-            let mut assets: Vec<Asset> =
-                pairs.flat_map(|pair| [pair.base.clone(), pair.quote.clone()]).collect();
+            let of = |market: &crate::sim::MarketConfig| match &market.contract {
+                Some(terms) => vec![terms.settle.clone()],
+                None => vec![market.instrument.pair.base.clone(), market.instrument.pair.quote.clone()],
+            };
+            let mut assets: Vec<Asset> = opened.config.markets.iter().flat_map(of).collect();
             assets.sort_unstable();
             assets.dedup();
             assets

@@ -142,13 +142,13 @@ impl Desk {
         name: &str,
         names: &Dictionary,
     ) -> Result<AccountFile, DeskError> {
-        let mut known: Vec<Asset> = names.assets().cloned().collect();
+        let mut known: Vec<Asset> = names.funds().cloned().collect();
         if place == Place::Beside {
             // What `--balance` names for the first market alone is no mistake here.
             known.extend(self.account.balances.iter().map(|(asset, _)| asset.clone()));
         }
         let mut balances = self.starting_balances(&known)?;
-        balances.retain(|(asset, _)| names.assets().any(|traded| traded == asset));
+        balances.retain(|(asset, _)| names.funds().any(|traded| traded == asset));
         let mut file = AccountFile::new(line.name, name);
         file.balances.extend(balances);
         Ok(file)

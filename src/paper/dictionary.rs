@@ -15,6 +15,8 @@ const LARGEST: Decimal = Decimal::from_parts(3_892_314_112, 2_681_241_660, 54_21
 pub struct Dictionary {
     instruments: Vec<Instrument>,
     assets: Vec<(Asset, u8)>,
+    /// By asset: whether an account can do anything with it.
+    used: Vec<bool>,
 }
 
 impl Dictionary {
@@ -22,6 +24,7 @@ impl Dictionary {
     pub fn of(sim: &SimulatedExchange) -> Self {
         let scale = |index: usize| u16::try_from(index).map_or(0, |asset| sim.asset_scale(asset));
         Self {
+            used: sim.assets().iter().map(|asset| sim.uses(asset)).collect(),
             instruments: sim.config().markets.iter().map(|market| market.instrument.clone()).collect(),
             assets: sim.assets().iter().enumerate().map(|(at, asset)| (asset.clone(), scale(at))).collect(),
         }
@@ -46,6 +49,11 @@ impl Dictionary {
     /// All assets.
     pub fn assets(&self) -> impl Iterator<Item = &Asset> {
         self.assets.iter().map(|(asset, _)| asset)
+    }
+
+    /// Those that an account can do something with: of a contract only what it settles in.
+    pub fn funds(&self) -> impl Iterator<Item = &Asset> {
+        self.assets().zip(&self.used).filter(|(_, used)| **used).map(|(asset, _)| asset)
     }
 
     /// An asset by its number.

@@ -270,19 +270,46 @@ fn market_table(opened: &Opened) -> Table {
     table
 }
 
-/// The fills of a pair as performance counts them.
+/// What the fills of an order in a contract are worth, and what closing gained; `None` on spot.
+pub(super) fn worth_line(opened: &Opened, fills: &[FillRow]) -> Option<String> {
+    let paper = opened.connector.handle().lock();
+    let names = paper.names();
+    let moved: Vec<_> = fills.iter().filter_map(|row| row.fill.position.as_ref()).collect();
+    let settle = moved.first()?.settle;
+    let sum = |of: fn(&crate::sim::PositionFill) -> crate::order::Money| {
+        exact(names.decimal(settle, moved.iter().map(|position| of(position)).sum()))
+    };
+    let asset = names.asset(settle)?;
+    let mut text = format!("worth {} {asset}", sum(|position| position.value));
+    if moved.iter().any(|position| !position.closed.is_zero()) {
+        text += &format!(", gained {} {asset}", sum(|position| position.realised));
+    }
+    Some(text)
+}
+
+/// The fills of a pair as performance counts them: contracts as the base that they stand for.
 fn trades_of(opened: &Opened, pair: &Pair, fills: &[FillRow]) -> Vec<Traded> {
     let paper = opened.connector.handle().lock();
     let names = paper.names();
     let Some((id, instrument)) = names.find(pair) else { return Vec::new() };
     let of_pair = fills.iter().map(|row| &row.fill).filter(|fill| fill.instrument == id);
-    let traded = of_pair.map(|fill| Traded {
-        side: TradeType::from(fill.side),
-        price: instrument.price_decimal(fill.price),
-        base: instrument.qty_decimal(fill.qty),
-        quote: names.quote_decimal(id, fill.quote),
-        fee: names.decimal(fill.fee_asset, fill.fee),
-        fee_asset: names.asset(fill.fee_asset).cloned().unwrap_or_else(|| pair.quote.clone()),
+    let traded = of_pair.map(|fill| {
+        let (price, qty) = (instrument.price_decimal(fill.price), instrument.qty_decimal(fill.qty));
+        let (base, quote) = match instrument.product {
+            crate::market::Product::Spot => (qty, names.quote_decimal(id, fill.quote)),
+            _ => {
+                let base = instrument.base_from_qty(qty, price).unwrap_or_default();
+                (base, times(base, price))
+            }
+        };
+        Traded {
+            side: TradeType::from(fill.side),
+            price,
+            base,
+            quote,
+            fee: names.decimal(fill.fee_asset, fill.fee),
+            fee_asset: names.asset(fill.fee_asset).cloned().unwrap_or_else(|| pair.quote.clone()),
+        }
     });
     traded.collect()
 }

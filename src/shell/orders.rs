@@ -92,11 +92,12 @@ impl Shell {
                 if levels.len() > 1 { format!(" over {} prices", levels.len()) } else { String::new() };
             let liquidity = fills.last().map_or("", |row| row.fill.liquidity.name());
             let fees = account::fees_line(opened, &fills);
+            let worth = account::worth_line(opened, &fills).unwrap_or_else(|| {
+                format!("{} {}", exact(known.order.executed_amount_quote), instrument.pair.quote)
+            });
             text += &format!(
-                "  filled {} {unit} at {average}{levels} as {liquidity}: {} {}, fee {fees}\n",
+                "  filled {} {unit} at {average}{levels} as {liquidity}: {worth}, fee {fees}\n",
                 exact(filled),
-                exact(known.order.executed_amount_quote),
-                instrument.pair.quote,
             );
         }
         text += &match known.order.current_state {

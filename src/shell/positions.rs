@@ -15,9 +15,10 @@ fn price(price: FinePrice) -> Decimal {
     Decimal::new(price.units(), u32::from(FinePrice::SCALE)).normalize()
 }
 
-/// A price, or a dash.
-fn shown(of: Option<FinePrice>) -> String {
-    of.map_or_else(|| "-".to_owned(), |of| price(of).to_string())
+/// A price with the decimals of the instrument's own, or a dash.
+fn shown(of: Option<FinePrice>, instrument: &Instrument) -> String {
+    let decimals = u32::from(instrument.price_scale);
+    of.map_or_else(|| "-".to_owned(), |of| price(of).round_dp(decimals).normalize().to_string())
 }
 
 /// How far `to` is from `from`, in percent of `from`.
@@ -64,12 +65,12 @@ impl Shell {
                 instrument.pair.to_string(),
                 side.to_owned(),
                 format!("{} {}", instrument.show_qty(state.qty), unit(instrument)),
-                shown(state.entry),
-                shown(state.mark),
+                shown(state.entry, instrument),
+                shown(state.mark, instrument),
                 format!("{} {settle}", money(state.unrealised)),
                 format!("{} {settle} {}", money(state.assigned), state.margin.name()),
                 format!("{}x", state.leverage),
-                shown(state.liquidation),
+                shown(state.liquidation, instrument),
                 away.map_or_else(|| "-".to_owned(), |away| format!("{away}%")),
             ]);
             rows.push(json!({

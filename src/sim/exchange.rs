@@ -449,6 +449,20 @@ impl SimulatedExchange {
         self.assets().iter().position(|known| known == asset).and_then(|at| u16::try_from(at).ok())
     }
 
+    /// Whether an account can do anything with an asset: base and quote of spot, what contracts settle in, fee tokens.
+    pub fn uses(&self, asset: &Asset) -> bool {
+        self.config.markets.iter().any(|market| {
+            let pair = &market.instrument.pair;
+            let traded = match &market.contract {
+                Some(terms) => terms.settle == *asset,
+                None => pair.base == *asset || pair.quote == *asset,
+            };
+            let fees = &market.fees;
+            let token = fees.token.as_ref().is_some_and(|token| token.asset == *asset);
+            traded || token || fees.flat.iter().any(|flat| flat.asset == *asset)
+        })
+    }
+
     /// Decimals of an asset's smallest unit.
     pub fn asset_scale(&self, asset: u16) -> u8 {
         self.accounts.scale(asset)

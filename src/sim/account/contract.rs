@@ -190,41 +190,47 @@ impl Contract {
         Money(value.0 * i128::from(qty.units().signum()) * self.sign())
     }
 
-    /// The price at which so many contracts are worth `value`, as far as ten decimals tell; neither is negative.
+    /// The average entry price of so many contracts that cost `value`, as the venue shows it; neither is negative.
     ///
     /// Where unit values are rounded to hundredths, so is the average one, and the price to four decimals: BitMEX shows
     /// 73701.7438 for 1,438,000 XBTUSD that cost 1,951,105,699 satoshi.
+    pub(crate) fn entry_price(&self, value: Money, qty: Qty) -> Option<FinePrice> {
+        let by_unit = self.inverse && self.rounding == ValueRounding::UnitHundredths;
+        if !by_unit || qty.units() <= 0 {
+            return self.price_of(value, qty);
+        }
+        let smallest = value.0 / self.quantum;
+        let unit =
+            round(smallest.saturating_mul(HUNDREDTHS * ten(self.qty_scale)), i128::from(qty.units()), false);
+        if unit <= 0 {
+            return None;
+        }
+        let shown = round(
+            scaled(self.multiplier.saturating_mul(HUNDREDTHS), self.decimals + 4, self.multiplier_scale),
+            unit,
+            false,
+        );
+        let units = shown.saturating_mul(ten(u32::from(FinePrice::SCALE) - 4));
+        i64::try_from(units).ok().map(FinePrice::from_units)
+    }
+
+    /// The price at which so many contracts are worth `value`, to ten decimals; neither is negative.
     pub(crate) fn price_of(&self, value: Money, qty: Qty) -> Option<FinePrice> {
-        let (qty, smallest) = (i128::from(qty.units()), value.0 / self.quantum);
+        let (qty, scale) = (i128::from(qty.units()), u32::from(FinePrice::SCALE));
         if qty <= 0 || value.0 <= 0 {
             return None;
         }
-        let scale = u32::from(FinePrice::SCALE);
-        let units = if !self.inverse {
-            let up = scaled(value.0, scale + self.qty_scale + self.multiplier_scale, 0);
-            let down = qty
-                .saturating_mul(self.multiplier)
-                .saturating_mul(self.quantum)
-                .saturating_mul(ten(self.decimals));
-            round(up, down, false)
-        } else if self.rounding == ValueRounding::UnitHundredths {
-            let unit = round(smallest.saturating_mul(HUNDREDTHS * ten(self.qty_scale)), qty, false);
-            if unit == 0 {
-                return None;
-            }
-            let shown = round(
-                scaled(self.multiplier.saturating_mul(HUNDREDTHS), self.decimals + 4, self.multiplier_scale),
-                unit,
-                false,
-            );
-            shown.saturating_mul(ten(scale - 4))
-        } else {
+        let units = if self.inverse {
             let up = scaled(
                 self.multiplier.saturating_mul(qty).saturating_mul(self.quantum),
                 self.decimals + scale,
                 self.multiplier_scale + self.qty_scale,
             );
             round(up, value.0, false)
+        } else {
+            let up = scaled(value.0, scale + self.qty_scale + self.multiplier_scale, 0);
+            let each = qty.saturating_mul(self.multiplier).saturating_mul(self.quantum);
+            round(up, each.saturating_mul(ten(self.decimals)), false)
         };
         i64::try_from(units).ok().map(FinePrice::from_units)
     }

@@ -228,7 +228,7 @@ impl Positions {
             side: holding.side_of(at),
             qty: leg.qty,
             cost: leg.cost,
-            entry: contract.price_of(Money(leg.cost.0.abs()), size),
+            entry: contract.entry_price(Money(leg.cost.0.abs()), size),
             mark: price,
             mark_source: mark.map(|mark| mark.source),
             value: value(contract, leg, price),

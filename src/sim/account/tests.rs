@@ -94,9 +94,9 @@ fn gains_and_entries_are_those_of_the_account_snapshot() {
     let short = Qty::from_units(-1_438_000);
     let worth = case.contract.worth_at(FinePrice::read("78173.24").unwrap(), short);
     assert_eq!(case.units(worth) - 1_951_105_699, -111_601_719);
-    let entry = case.contract.price_of(Money(195_110_569_900), Qty::from_units(1_438_000));
+    let entry = case.contract.entry_price(Money(195_110_569_900), Qty::from_units(1_438_000));
     assert_eq!(entry.unwrap().to_string(), "73701.7438");
-    let entry = case.contract.price_of(Money(16_666_700), Qty::from_units(100)).unwrap();
+    let entry = case.contract.entry_price(Money(16_666_700), Qty::from_units(100)).unwrap();
     assert!(entry.to_string().starts_with("59999.88"), "{entry}");
 }
 
