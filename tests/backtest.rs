@@ -360,7 +360,7 @@ fn what_cannot_be_run() {
         ("--strategy grid_quoter --balance DOGE=1", 2, "DOGE is not traded here"),
         ("--strategy grid_quoter --from 5 --to 4", 2, "--from must be earlier"),
         ("--strategy grid_quoter --parquet", 1, "--parquet is not part of this build"),
-        ("--strategy grid_quoter --leverage 3", 1, "perpetuals"),
+        ("--strategy grid_quoter --leverage 0", 2, "a number such as 10"),
         ("--strategy grid_quoter --loop", 2, "--loop"),
     ] {
         let words: Vec<&str> = more.split_whitespace().collect();

@@ -186,16 +186,20 @@ pub fn open(args: &SourceArgs, connector: &'static Connector) -> Result<Market, 
     }
     let warnings = Warnings::default();
     let plan = Plan::read(args, connector, warnings.clone())?;
-    let Built { source: first, mut notes, late_prints } = plan.build()?;
+    let Built { source: first, mut notes, late_prints, told } = plan.build()?;
     let known = |instrument: &Instrument| {
         plan.described.iter().find(|entry| entry.instrument.pair == instrument.pair)
     };
     let instruments = first.instruments().to_vec();
-    let fees = instruments.iter().map(|instrument| known(instrument).and_then(|entry| entry.fees)).collect();
-    // Of a contract that nobody described the size is not known.
-    let sized = |instrument: &Instrument| {
-        family(connector, instrument) == "spot" || instrument.product != Product::Spot
+    // What the user describes, then what the tape's own list says.
+    let of_tape = |instrument: &Instrument| {
+        told.iter().find(|entry| entry.instrument.symbol == instrument.symbol).and_then(|entry| entry.fees)
     };
+    let fees = instruments
+        .iter()
+        .map(|instrument| known(instrument).and_then(|entry| entry.fees).or_else(|| of_tape(instrument)))
+        .collect();
+    let sized = |instrument: &Instrument| is_sized(connector, instrument);
     let tradable = instruments
         .iter()
         .map(|instrument| sized(instrument) && known(instrument).is_none_or(|entry| entry.tradable));
@@ -268,6 +272,11 @@ fn family(connector: &Connector, instrument: &Instrument) -> &'static str {
     inferred.then(ruled).flatten().unwrap_or(instrument.product).family()
 }
 
+/// Whether it is known what one unit of an instrument is worth; of a contract that nobody described it is not.
+fn is_sized(connector: &Connector, instrument: &Instrument) -> bool {
+    family(connector, instrument) == "spot" || instrument.product != Product::Spot
+}
+
 /// Whether a connector trades what an instrument is; it trades whatever the user described, and nothing that is no
 /// pair (dated contracts: `inspect` shows them).
 fn trades(connector: &Connector, instrument: &Instrument) -> bool {
@@ -281,6 +290,8 @@ struct Built {
     source: AnySource,
     notes: Vec<String>,
     late_prints: Duration,
+    /// What the connector's own tapes say of instruments.
+    told: Vec<Entry>,
 }
 
 /// All that is needed to open the sources, as often as it takes.
@@ -368,6 +379,7 @@ impl Plan {
             .iter()
             .map(|file| Opened::open(file, &symbols, &self.reading).map(|open| (file, open)));
         let (mut own, mut foreign, mut lenders) = (Vec::new(), Vec::new(), Vec::new());
+        let mut told = Vec::new();
         for (file, opened) in opened.collect::<Result<Vec<_>, _>>()? {
             if opened.is_unnamed() && self.pairs.len() != 1 {
                 let file = file.display();
@@ -380,6 +392,9 @@ impl Plan {
                 continue;
             }
             late_prints = late_prints.max(crate::venue::late_prints(&venue));
+            if venue == self.connector.exchange {
+                told.extend(opened.described().iter().filter(|entry| entry.fees.is_some()).cloned());
+            }
             let source = self.clocked(Box::new(opened.start(&self.reading)?), file, &mut notes);
             if venue == self.connector.exchange {
                 own.push(source);
@@ -411,7 +426,7 @@ impl Plan {
         notes.extend(inferred.map(|instrument| {
             format!("{}: no rules are known; tick and lot are inferred from the data (--instruments FILE describes it)", instrument.pair)
         }));
-        Ok(Built { source: Box::new(all), notes, late_prints })
+        Ok(Built { source: Box::new(all), notes, late_prints, told })
     }
 
     /// The symbol of a pair: as it is described, else as the exchange spells it.

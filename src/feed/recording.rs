@@ -101,6 +101,14 @@ impl Opened {
         }
     }
 
+    /// What the replies recorded beside a tape say of instruments.
+    pub fn described(&self) -> &[crate::venue::catalogue::Entry] {
+        match self {
+            Self::Csv(_) => &[],
+            Self::Tape(reader) => reader.described(),
+        }
+    }
+
     /// Whether it names no exchange and no symbol: a pair says what it is.
     pub fn is_unnamed(&self) -> bool {
         matches!(self, Self::Csv(file) if file.is_unnamed())

@@ -30,6 +30,7 @@ use crate::market::{
     EMPTY, EventLog, FeedDepth, FeedStats, Group, GroupKind, Instrument, InstrumentId, MarketEvent, Pair,
     RuleOrigin, Source, SourceError, Timestamp,
 };
+use crate::venue::catalogue;
 use crate::venue::{Decoder, Known, Venue};
 
 use line::{Entry, LineFault, LineReader};
@@ -94,6 +95,8 @@ pub struct TapeReader {
     venue: &'static dyn Venue,
     header: Option<TapeHeader>,
     known: Vec<Instrument>,
+    /// What the replies recorded beside it say of instruments.
+    described: Vec<catalogue::Entry>,
     connections: Vec<Connection>,
     /// Which connection a symbol is taken from.
     owners: FxHashMap<SmolStr, u64>,
@@ -138,6 +141,11 @@ impl TapeReader {
         Self::start(input, name, options, None)
     }
 
+    /// What the replies recorded beside it say of instruments, their fees among it.
+    pub fn described(&self) -> &[catalogue::Entry] {
+        &self.described
+    }
+
     fn start(
         input: Input,
         file: &Path,
@@ -150,7 +158,9 @@ impl TapeReader {
         lines.rewind(false);
         let mut known = options.instruments.clone();
         known.extend(header.iter().flat_map(|header| header.instruments.clone()));
-        known.extend(replies.into_iter().flat_map(|path| probe::read_replies(path, venue)));
+        let described: Vec<catalogue::Entry> =
+            replies.into_iter().flat_map(|path| probe::read_replies(path, venue)).collect();
+        known.extend(described.iter().map(|entry| entry.instrument.clone()));
         let catalogue = venue.catalogue();
         known.extend(catalogue.into_iter().flat_map(|all| all.entries).map(|entry| entry.instrument));
         let found = probe::look(&mut lines, venue, &options, header.as_ref(), known);
@@ -163,6 +173,7 @@ impl TapeReader {
             venue,
             header,
             known: found.known,
+            described,
             connections: Vec::new(),
             owners: found.owners,
             idle: found.idle,

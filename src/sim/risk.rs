@@ -306,7 +306,7 @@ impl SimulatedExchange {
                 updates,
             );
         }
-        self.tell_liquidation(place, taken.qty, mark.price, shown, -(lost + fee), insurance, updates);
+        self.tell_liquidation(place, taken.qty, mark.price, &shown, -(lost + fee), insurance, updates);
     }
 
     #[allow(clippy::too_many_arguments)] // The facts of one update.
@@ -315,7 +315,7 @@ impl SimulatedExchange {
         place: Place,
         qty: Qty,
         mark: FinePrice,
-        shown: PositionState,
+        shown: &PositionState,
         amount: Money,
         insurance: Money,
         updates: &mut Vec<Update>,
@@ -362,21 +362,21 @@ impl SimulatedExchange {
                 )
             };
             (rest, weights) = (rest - share, weights - shown.maintenance.0);
-            self.take_over_cross(place, shown, share, updates);
+            self.take_over_cross(place, &shown, share, updates);
         }
     }
 
     fn take_over_cross(
         &mut self,
         place: Place,
-        shown: PositionState,
+        shown: &PositionState,
         share: Money,
         updates: &mut Vec<Update>,
     ) {
         let Place { account, market, leg } = place;
         let Some(mark) = self.positions.mark(market) else { return };
         let all = Qty::from_units(shown.qty.units().abs());
-        let price = self.price_where(&shown, share);
+        let price = self.price_where(shown, share);
         if self.positions.take_away(account, market, leg, all).is_none() {
             return;
         }
@@ -398,8 +398,8 @@ impl SimulatedExchange {
                 updates,
             );
         }
-        let shown = PositionState { bankruptcy: price, ..shown };
-        self.tell_liquidation(place, shown.qty, mark.price, shown, amount, insurance, updates);
+        let shown = PositionState { bankruptcy: price, ..shown.clone() };
+        self.tell_liquidation(place, shown.qty, mark.price, &shown, amount, insurance, updates);
     }
 
     /// The price at which a position has gained so much less than at the mark price.
@@ -706,7 +706,7 @@ mod tests {
     #[test]
     fn the_middle_of_the_book_is_smoothed_over_thirty_seconds() {
         let price = |text: &str| FinePrice::read(text).unwrap();
-        for (seconds, want) in [(0, "100"), (30, "163.21"), (60, "186.46"), (3_600, "199.99")] {
+        for (seconds, want) in [(0, "100"), (30, "163.21"), (60, "186.46"), (3_600, "200")] {
             let mean = smoothed(price("100"), price("200"), seconds * 1_000_000_000);
             assert!(mean.to_string().starts_with(want), "after {seconds} s: {mean}");
         }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::lending::Lender;
-use super::{Market, NO_MARGIN, OpenError, SourceArgs, bound, family, trades};
+use super::{Market, NO_SIZE, OpenError, SourceArgs, bound, is_sized, trades};
 use crate::feed::borrow::Borrow;
 use crate::feed::gauge::Gauge;
 use crate::feed::live::list::Lister;
@@ -342,16 +342,16 @@ impl LivePlan {
         };
         let instead = self.instead("no book has come");
         let instruments = source.instruments().to_vec();
-        let spot = |instrument: &Instrument| family(connector, instrument) == "spot";
+        let sized = |instrument: &Instrument| is_sized(connector, instrument);
         let known = |instrument: &Instrument| {
             let own = !self.borrows();
             self.entries.iter().find(|entry| own && entry.instrument.symbol == instrument.symbol)
         };
         let open = |instrument: &Instrument| known(instrument).is_none_or(|entry| entry.tradable);
-        let tradable = instruments.iter().map(|own| spot(own) && open(own)).collect();
+        let tradable = instruments.iter().map(|own| sized(own) && open(own)).collect();
         let fees = instruments.iter().map(|own| known(own).and_then(|entry| entry.fees)).collect();
-        if !instruments.iter().all(spot) {
-            notes.push(NO_MARGIN.to_owned());
+        for instrument in instruments.iter().filter(|instrument| !sized(instrument)) {
+            notes.push(format!("{}: {NO_SIZE}", instrument.symbol));
         }
         let words = match self.borrows() {
             true => format!("live, borrowed from {exchange} ({url})"),

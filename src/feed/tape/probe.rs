@@ -13,7 +13,7 @@ use crate::feed::lines::{self, Lines};
 use crate::market::{
     EventLog, FeedDepth, Group, GroupKind, Instrument, MarketEvent, RuleOrigin, SourceError,
 };
-use crate::venue::catalogue::Catalogue;
+use crate::venue::catalogue::{self, Catalogue};
 use crate::venue::infer::{Inference, ROWS};
 use crate::venue::{self, Decoder, Known, Trace, Venue};
 
@@ -102,7 +102,7 @@ pub(super) fn replies_beside(tape: &Path) -> Option<PathBuf> {
 }
 
 /// The instruments in recorded REST replies; what cannot be read is passed over.
-pub(super) fn read_replies(path: &Path, venue: &dyn Venue) -> Vec<Instrument> {
+pub(super) fn read_replies(path: &Path, venue: &dyn Venue) -> Vec<catalogue::Entry> {
     #[derive(Deserialize)]
     struct Reply {
         url: String,
@@ -113,8 +113,7 @@ pub(super) fn read_replies(path: &Path, venue: &dyn Venue) -> Vec<Instrument> {
     let mut lines = Lines::new(input);
     while let Ok(Some(line)) = lines.next_line() {
         if let Ok(reply) = serde_json::from_slice::<Reply>(line.text) {
-            let entries = venue.reply_instruments(&reply.url, &reply.body);
-            found.extend(entries.into_iter().map(|entry| entry.instrument));
+            found.extend(venue.reply_instruments(&reply.url, &reply.body));
         }
     }
     found

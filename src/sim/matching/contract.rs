@@ -280,7 +280,7 @@ impl Floor<'_> {
     /// Makes a resting order smaller; it keeps its place.
     fn cut(&mut self, slot: Slot, by: Qty) {
         let live = self.orders.live_mut(slot);
-        live.qty = live.qty - by;
+        live.qty -= by;
         let (side, price, session, resting) = (live.side, live.price, live.session, live.is_resting());
         if resting && let Some(queue) = self.market.resting[side.index()].queue_at(price) {
             self.market.resting[side.index()].filled(queue, by);
