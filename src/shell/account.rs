@@ -174,7 +174,7 @@ impl Shell {
             ("account", format!("{}{}", about.account, if about.kept { "" } else { " (not kept)" })),
         ];
         lines.extend(about.settings.iter().cloned());
-        if let Some(pacer) = &self.pacer {
+        if let (Some(pacer), None) = (&self.pacer, &about.live) {
             let paused = if pacer.is_paused() { ", paused" } else { "" };
             lines.push(("speed", format!("{}{paused}", pacer.pace())));
         }

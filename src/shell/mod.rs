@@ -43,7 +43,7 @@ use serde_json::{Value, json};
 use crate::connector::{Connector, ConnectorError};
 use crate::desk::{DeskError, Opened};
 use crate::market::{Asset, Instrument, InstrumentId};
-use crate::paper::{Pacer, PaperError};
+use crate::paper::{Pace, Pacer, PaperError};
 
 use beside::Beside;
 
@@ -135,7 +135,14 @@ impl Shell {
             let opened = self.backstage.open(name)?;
             let beside = self.backstage.open_beside(name)?;
             self.close()?;
+            let live = opened.about.live.is_some();
+            let handle = opened.connector.handle().clone();
             (self.opened, self.beside) = (Some(opened), beside.map(Beside::new));
+            if live {
+                // It goes on between commands, too.
+                let pacer = Pacer::start(handle, Pace::REAL, |_| {});
+                self.pacer = Some(pacer.map_err(|error| ShellError(format!("{name}: {error}")))?);
+            }
         }
         let mut text = format!("You are now connected to {name}.\n");
         let about = &self.opened()?.about;

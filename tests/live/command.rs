@@ -280,6 +280,28 @@ fn a_live_session_moves_in_real_time_and_can_be_recorded() {
 }
 
 #[test]
+fn a_live_market_goes_on_between_commands() {
+    use std::io::Write;
+    let folder = tempfile::tempdir().unwrap();
+    let (exchange, _) = Loopback::hitbtc(u32::MAX);
+    let arguments =
+        ["connect", "hitbtc_paper_trade", "--ws-url", &exchange.url, "--pair", "BTC-USDT", "--json"];
+    let mut child = papertape(folder.path(), &arguments).stdin(Stdio::piped()).spawn().unwrap();
+    let mut commands = child.stdin.take().unwrap();
+    writeln!(commands, "status").unwrap();
+    std::thread::sleep(Duration::from_secs(2));
+    writeln!(commands, "status").unwrap();
+    drop(commands);
+    let said = fine(&child.wait_with_output().unwrap());
+    let messages: Vec<u64> = said
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line).unwrap()["messages"].as_u64())
+        .collect();
+    assert_eq!(messages.len(), 2, "{said}");
+    assert!(messages[1] > messages[0] + 20, "{said}");
+}
+
+#[test]
 fn an_exchange_that_has_closed_says_so() {
     let folder = tempfile::tempdir().unwrap();
     // Nobody listens there: the port was free a moment ago.

@@ -45,6 +45,27 @@ pub fn instruments(venue: &dyn Venue, family: &str) -> Vec<Instrument> {
     all.filter(|own| own.product.family() == family).take(2).collect()
 }
 
+#[test]
+fn depths_are_those_of_the_channels() {
+    use papertape::feed::live::{Clock, LiveFeed};
+    use papertape::market::{FeedDepth, InstrumentId, Source};
+    for (exchange, want) in [
+        ("bitmart", [Some(FeedDepth::Levels(100)), Some(FeedDepth::Levels(50))]),
+        ("hitbtc", [Some(FeedDepth::Full), None]),
+        ("phemex", [None, Some(FeedDepth::Levels(30))]),
+    ] {
+        let venue = papertape::venue::venue(exchange).unwrap();
+        // Both markets at once.
+        let all: Vec<Instrument> =
+            ["spot", "perpetual"].iter().flat_map(|family| instruments(venue, family)).collect();
+        let (_, source, _) = LiveFeed::new(options(venue, &all, "ws://a"), Clock::system());
+        for (id, own) in (0..).map(InstrumentId).zip(&all) {
+            let want = want[usize::from(own.product.family() != "spot")];
+            assert_eq!(want.unwrap_or(source.depth(id)), source.depth(id), "{exchange} {}", own.symbol);
+        }
+    }
+}
+
 /// How many seeded runs; few unless more are asked for.
 pub fn cases(few: u64) -> u64 {
     std::env::var("PAPERTAPE_CASES")

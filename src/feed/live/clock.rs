@@ -32,10 +32,8 @@ impl Clock {
         self.base.plus(self.start.elapsed())
     }
 
-    /// The instant at which it shows `time`; now, where that has passed.
+    /// The instant at which it shows `time`; its start, where that is earlier.
     pub(super) fn instant(&self, time: Timestamp) -> Instant {
-        let nanos = u64::try_from(time.nanos_since(self.base)).unwrap_or(0);
-        let far = Duration::from_secs(86_400);
-        self.start + Duration::from_nanos(nanos).min(self.start.elapsed() + far)
+        self.start + Duration::from_nanos(u64::try_from(time.nanos_since(self.base)).unwrap_or(0))
     }
 }

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::books::Books;
 use super::queue::{News, Queue};
@@ -13,6 +14,9 @@ use crate::feed::warnings::Warnings;
 use crate::market::{EventLog, FeedStats, GroupKind, Instrument, InstrumentId, MarketEvent, Timestamp};
 use crate::venue::live::{Heard, Manners, Ping, Session};
 use crate::venue::{Decoder, Frame, Known, Venue};
+
+/// The longest time without a look at what is due.
+const LOOK: Duration = Duration::from_millis(250);
 
 /// What is to be sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,6 +66,8 @@ pub(super) struct Link {
     told: BTreeSet<String>,
     heard: Timestamp,
     pinged: Timestamp,
+    /// When to look at the time next.
+    look: Timestamp,
     pub(super) outgoing: VecDeque<Outgoing>,
 }
 
@@ -88,6 +94,7 @@ impl Link {
             told: BTreeSet::new(),
             heard: now,
             pinged: now,
+            look: now,
             outgoing: VecDeque::new(),
         };
         link.learn();
@@ -96,7 +103,7 @@ impl Link {
 
     /// The socket is open: subscribe.
     pub(super) fn open(&mut self, now: Timestamp) {
-        (self.heard, self.pinged) = (now, now);
+        (self.heard, self.pinged, self.look) = (now, now, now);
         self.outgoing.clear();
         self.outgoing.extend(self.session.hello().into_iter().map(Outgoing::Text));
         self.books.expect(now);
@@ -120,7 +127,7 @@ impl Link {
         let declared = self.decoder.instruments().to_vec();
         self.decoder = self.venue.decoder(Known { declared, others: self.others.clone() });
         self.outgoing.clear();
-        self.tell(now);
+        self.tell(now, false);
         self.queue.health_of(self.place, |health| {
             if health.open {
                 health.since = now;
@@ -155,14 +162,16 @@ impl Link {
         }
         self.counted.crossed += self.crossed.len() as u64;
         self.count_troubles(before);
-        self.tell(now);
-        let place = self.place;
-        self.queue.heard(place, now);
+        self.tell(now, true);
         self.renew(now);
+        self.look = self.look.min(self.books.due().unwrap_or(Timestamp::MAX));
     }
 
-    /// Time has passed: pings, requests, the end of patience.
-    pub(super) fn tick(&mut self, now: Timestamp) -> Result<(), Lost> {
+    /// Time has passed: pings, requests, the end of patience. Whether it was time to look at all.
+    pub(super) fn tick(&mut self, now: Timestamp) -> Result<bool, Lost> {
+        if now < self.look {
+            return Ok(false);
+        }
         if now >= self.heard.plus(self.manners.silence) {
             return Err(Lost(format!("nothing came for {} s", self.manners.silence.as_secs())));
         }
@@ -186,13 +195,18 @@ impl Link {
         if self.queue.owes(self.place) {
             self.log.clear();
             self.crossed.clear();
-            self.tell(now);
+            self.tell(now, false);
         }
-        Ok(())
+        self.look = self.deadline().min(now.plus(LOOK));
+        Ok(true)
     }
 
     /// When to [`tick`](Self::tick) next, at the latest.
-    pub(super) fn deadline(&self) -> Timestamp {
+    pub(super) fn look(&self) -> Timestamp {
+        self.look
+    }
+
+    fn deadline(&self) -> Timestamp {
         let fixed = [self.heard.plus(self.manners.silence), self.pinged.plus(self.manners.every)];
         fixed.into_iter().chain(self.books.due()).min().unwrap_or(Timestamp::MAX)
     }
@@ -261,11 +275,11 @@ impl Link {
         }
     }
 
-    fn tell(&mut self, now: Timestamp) {
+    fn tell(&mut self, now: Timestamp, frame: bool) {
         let mut stats = self.counted;
         stats += self.decoder.stats();
         let (log, crossed, ids, books) = (&self.log, &self.crossed[..], &self.ids[..], &self.books);
-        self.queue.push(self.place, &News { now, log, crossed, ids, books, stats });
+        self.queue.push(self.place, &News { now, frame, log, crossed, ids, books, stats });
     }
 
     /// Asks for the books that are due.

@@ -89,9 +89,9 @@ impl LiveFeed {
         let LiveOptions { venue, subscribed, declared, others, hosts, seed, warnings, .. } = options;
         let wanted: Vec<&Instrument> = subscribed.iter().collect();
         let sessions = venue.sessions(&wanted, &hosts);
-        let depths = venue.decoder(Known { declared: declared.clone(), others: Vec::new() });
-        let ids = (0..declared.len()).map(|id| InstrumentId(u32::try_from(id).unwrap_or(u32::MAX)));
-        let depths = ids.map(|id| depths.depth(id)).collect();
+        // One by one: a decoder may settle which market a connection is of by what is declared.
+        let alone = |own: &Instrument| Known { declared: vec![own.clone()], others: Vec::new() };
+        let depths = declared.iter().map(|own| venue.decoder(alone(own)).depth(InstrumentId(0))).collect();
         let urls = sessions.iter().map(|session| session.url().to_owned()).collect();
         let queue = Queue::new(declared.clone(), depths, urls, options.most_waiting, clock.now());
         let (queue, reel) = (Arc::new(queue), Reel::default());

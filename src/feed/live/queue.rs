@@ -66,6 +66,8 @@ struct Socket {
 /// What a frame, or the loss of a socket, brought.
 pub(super) struct News<'a> {
     pub(super) now: Timestamp,
+    /// Whether it is a frame that came.
+    pub(super) frame: bool,
     /// Groups by the numbers of the socket's decoder.
     pub(super) log: &'a EventLog,
     /// The groups after which the book cannot be believed.
@@ -146,19 +148,15 @@ impl Queue {
             }
         }
         (socket.health.ready, socket.health.books) = news.books.ready();
+        if news.frame {
+            socket.health.frames += 1;
+            socket.health.heard = Some(news.now);
+        }
         socket.stats = news.stats;
         let more = log.len() > before;
         drop(inner);
         if more {
             self.arrived.notify_all();
-        }
-    }
-
-    /// A frame came.
-    pub(super) fn heard(&self, place: usize, now: Timestamp) {
-        if let Some(socket) = self.lock().sockets.get_mut(place) {
-            socket.health.frames += 1;
-            socket.health.heard = Some(now);
         }
     }
 
@@ -360,7 +358,10 @@ mod tests {
             books[place].apply(at(time), &log.get(0).unwrap());
             let ids = [InstrumentId(place as u32)];
             let (books, stats) = (&books[place], FeedStats::default());
-            queue.push(place, &News { now: at(time), log: &log, crossed: &[], ids: &ids, books, stats });
+            queue.push(
+                place,
+                &News { now: at(time), frame: true, log: &log, crossed: &[], ids: &ids, books, stats },
+            );
         };
         tell(0, 1, GroupKind::Snapshot, &[level(Side::Buy, 5, 1), level(Side::Sell, 9, 1)]);
         tell(1, 2, GroupKind::Snapshot, &[level(Side::Buy, 50, 1)]);

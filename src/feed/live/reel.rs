@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -204,6 +204,8 @@ fn numbered(path: &Path, number: usize) -> PathBuf {
 #[derive(Clone, Default)]
 pub struct Reel {
     recorder: Arc<Mutex<Option<Recorder>>>,
+    /// Whether there is a recorder: most of the time there is none, and nothing is locked.
+    active: Arc<AtomicBool>,
     generation: Arc<AtomicU64>,
     /// The sockets that are open.
     connections: Arc<Mutex<BTreeMap<u64, String>>>,
@@ -225,6 +227,7 @@ impl Reel {
             recorder.sink.write(recorder.lines.open(recorder.begun, *connection, url))?;
         }
         *self.lock() = Some(recorder);
+        self.active.store(true, Ordering::Release);
         self.generation.fetch_add(1, Ordering::Relaxed);
         Ok(())
     }
@@ -232,6 +235,7 @@ impl Reel {
     /// Ends the recording; `None` where there is none.
     pub fn stop(&self) -> Option<Result<Recorded, String>> {
         let mut recorder = self.lock().take()?;
+        self.active.store(false, Ordering::Release);
         recorder.attempt(|own| own.sink.finish());
         let done = std::mem::take(&mut recorder.done);
         Some(recorder.failed.take().map_or(Ok(done), Err))
@@ -260,6 +264,9 @@ impl Reel {
 
     /// A frame goes over a socket.
     pub(super) fn frame(&self, now: Timestamp, connection: u64, way: Direction, frame: Frame<'_>) {
+        if !self.active.load(Ordering::Acquire) {
+            return;
+        }
         if let Some(recorder) = self.lock().as_mut() {
             if recorder.is_full(now) {
                 recorder.attempt(|own| own.next_file(now));
@@ -278,6 +285,9 @@ impl Reel {
 
     /// Time has passed.
     pub(super) fn tick(&self, now: Timestamp) {
+        if !self.active.load(Ordering::Acquire) {
+            return;
+        }
         if let Some(recorder) = self.lock().as_mut()
             && now >= recorder.flushed.plus(FLUSH)
         {

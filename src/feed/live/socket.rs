@@ -1,7 +1,7 @@
 //! One task a socket: connect, subscribe, read, and begin again when it is lost.
 //!
-//! Generic over the stream, so that tests play an exchange over memory. Never here: what frames mean ([`Link`]).
-//! Start at [`Socket::run`].
+//! Generic over the stream, so that tests play an exchange over memory. Never here: what frames mean (`link`).
+//! Start at [`Dial`], then `Socket::run`.
 
 use std::time::Duration;
 
@@ -36,9 +36,6 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const STEADY: Duration = Duration::from_secs(30);
 /// The first pause before a socket is opened again, and the longest.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(30));
-/// The longest time without a look at the clock.
-const LOOK: Duration = Duration::from_millis(500);
-
 /// Pauses between attempts: they double, and each is cut by a random part, so that many clients do not come at once.
 pub(super) struct Backoff {
     dice: ChaCha8Rng,
@@ -149,10 +146,13 @@ impl Socket {
         let mut free = Instant::now();
         loop {
             let now = self.clock.now();
-            if let Err(gone) = self.link.tick(now) {
-                return gone.into();
+            match self.link.tick(now) {
+                Ok(false) => {}
+                // A flood of frames must not keep it from being told to stop.
+                Ok(true) if *stop.borrow() => return End::Stopped,
+                Ok(true) => self.reel.tick(now),
+                Err(gone) => return gone.into(),
             }
-            self.reel.tick(now);
             if !self.link.outgoing.is_empty() && Instant::now() >= free {
                 if let Err(gone) = self.send(stream).await {
                     return gone;
@@ -160,14 +160,14 @@ impl Socket {
                 free = Instant::now() + self.link.manners.pace;
                 continue;
             }
-            let mut wake = self.clock.instant(self.link.deadline().min(now.plus(LOOK)));
+            let mut wake = self.clock.instant(self.link.look());
             if !self.link.outgoing.is_empty() {
                 wake = wake.min(free);
             }
             let came = tokio::select! {
                 biased;
-                () = stopped(stop) => return End::Stopped,
                 came = stream.next() => came,
+                () = stopped(stop) => return End::Stopped,
                 () = sleep_until(wake) => continue,
             };
             match self.came(came) {

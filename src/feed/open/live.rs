@@ -1,6 +1,6 @@
 //! A connector's live market: its own exchange's sockets, or another's under its rules.
 //!
-//! Never here: sockets ([`crate::feed::live`]), accounts. Start at [`open`] and [`LivePlan`].
+//! Never here: sockets ([`crate::feed::live`]), accounts. Start at [`LivePlan`].
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
