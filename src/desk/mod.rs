@@ -187,7 +187,7 @@ impl Desk {
         // A file of another venue is borrowed for the first market, unless it is bound to this one by hand.
         let source = SourceArgs { several: true, ..self.source.clone() };
         let piped = |file: &String| file == "-" || file.ends_with("=-");
-        if source.live || source.live_from.is_some() || source.tape.iter().chain(&source.csv).any(piped) {
+        if source.is_live() || source.tape.iter().chain(&source.csv).any(piped) {
             return Ok(None);
         }
         let market = match open(&source, line) {

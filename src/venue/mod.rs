@@ -18,6 +18,7 @@ mod news;
 pub mod phemex;
 mod reading;
 mod rules;
+mod scan;
 #[cfg(test)]
 mod testing;
 mod text;
@@ -142,6 +143,9 @@ pub trait Venue: Sync {
 
     /// A decoder of its public frames.
     fn decoder(&self, known: Known) -> Box<dyn Decoder + Send>;
+
+    /// The same decoder without the scanners that read hot frames in place: what they are held against.
+    fn plain_decoder(&self, known: Known) -> Box<dyn Decoder + Send>;
 
     /// An encoder of its public frames.
     fn encoder(&self) -> Box<dyn Encoder + Send>;

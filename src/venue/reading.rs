@@ -30,6 +30,17 @@ pub(crate) trait Protocol: Sized + Default {
     /// Reads a frame into the sheet. What fails leaves nothing behind.
     fn read(&mut self, sheet: &mut SheetOf<Self>, text: &str) -> Result<(), DecodeError>;
 
+    /// Reads one of the hot frames in place and pushes its events, in the exchange's own spelling and of symbols that
+    /// were met before; or answers `None`, and the frame is read as any other.
+    fn scan(
+        &mut self,
+        _sheet: &mut SheetOf<Self>,
+        _frame: &[u8],
+        _out: &mut EventLog,
+    ) -> Option<Element<Self::Book>> {
+        None
+    }
+
     /// What becomes of an element of an incremental book.
     fn judge(&mut self, slot: &mut Slot<Self::Channel>, book: Self::Book) -> Verdict;
 }
@@ -83,10 +94,10 @@ pub(crate) struct Slot<C> {
 
 /// One message about one instrument, whose events are a group of the sheet's log.
 #[derive(Clone, Copy, Debug)]
-struct Element<B> {
-    channel: usize,
-    time: Timestamp,
-    what: What<B>,
+pub(crate) struct Element<B> {
+    pub(crate) channel: usize,
+    pub(crate) time: Timestamp,
+    pub(crate) what: What<B>,
 }
 
 /// A decoder by a venue's protocol.
@@ -94,6 +105,7 @@ pub(crate) struct Reading<P: Protocol> {
     protocol: P,
     sheet: SheetOf<P>,
     stats: FeedStats,
+    in_place: bool,
 }
 
 /// What a frame is read into, and the symbols met so far.
@@ -301,7 +313,14 @@ impl<C> Slot<C> {
 impl<P: Protocol> Reading<P> {
     /// A decoder of one connection.
     pub(crate) fn new(known: Known) -> Self {
-        Self { protocol: P::default(), sheet: Sheet::new(known), stats: FeedStats::default() }
+        let stats = FeedStats::default();
+        Self { protocol: P::default(), sheet: Sheet::new(known), stats, in_place: true }
+    }
+
+    /// The same without reading frames in place: for comparing the two ways.
+    #[must_use]
+    pub(crate) fn without_scanner(self) -> Self {
+        Self { in_place: false, ..self }
     }
 
     fn apply(&mut self, out: &mut EventLog) {
@@ -380,6 +399,15 @@ impl<P: Protocol> Decoder for Reading<P> {
         };
         let known = self.sheet.instruments.len();
         self.sheet.received = received;
+        if self.in_place {
+            match self.protocol.scan(&mut self.sheet, text.as_bytes(), out) {
+                Some(element) => {
+                    self.settle(&element, out);
+                    return Ok(());
+                }
+                None => out.discard(),
+            }
+        }
         let read = self.protocol.read(&mut self.sheet, text);
         if read.is_ok() {
             self.apply(out);

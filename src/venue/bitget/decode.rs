@@ -6,32 +6,45 @@
 //! The trades that a subscription begins with (`snapshot`) are history, no evidence. Trades come newest first.
 
 use serde_json::value::RawValue;
-use smol_str::SmolStr;
 
-use super::rule;
-use super::sum::TextBook;
+use super::sum::{LevelText, TextBook};
 use super::wire::{self, Arg, Book, Envelope, Liquidation, Ticker, Trade, Trade1};
+use super::{rule, scan};
 use crate::market::decimal::parse_units_cut;
 use crate::market::{
-    FeedDepth, FinePrice, FundingRate, GroupKind, MarketEvent, News, Price, Qty, Side, Timestamp,
+    EventLog, FeedDepth, FinePrice, FundingRate, GroupKind, MarketEvent, News, Price, Qty, Side, Timestamp,
 };
 use crate::venue::DecodeError;
-use crate::venue::reading::{Chain, FULL, Protocol, Sheet, Slot, Verdict, What, unknown};
+use crate::venue::reading::{Chain, Element, FULL, Protocol, Sheet, Slot, Verdict, What, unknown};
+use crate::venue::scan::ScannedPrint;
 use crate::venue::text::{Number, Row, element_error, json_error, part, time_of};
 
 /// Bitget's public interfaces; each frame says by its shape which it is of.
 #[derive(Default)]
 pub(super) struct BitgetProtocol {
     /// The levels of the frame's books as texts, for their checksums.
-    levels: Vec<TextLevel>,
+    pub(super) levels: Vec<TextLevel>,
+    /// Of the frame that is being scanned.
+    pub(super) prints: Vec<ScannedPrint>,
 }
 
-/// A level with its texts.
-struct TextLevel {
+/// A level with its text.
+pub(super) struct TextLevel {
     side: Side,
     price: Price,
     /// None: the level goes.
-    texts: Option<(SmolStr, SmolStr)>,
+    text: Option<LevelText>,
+    /// The text where it is too long for that.
+    long: Option<Box<[u8]>>,
+}
+
+impl TextLevel {
+    #[inline]
+    pub(super) fn new(side: Side, price: Price, (price_text, size): (&[u8], &[u8]), goes: bool) -> Self {
+        let text = (!goes).then(|| LevelText::new(price_text, size));
+        let long = text.filter(LevelText::is_long).map(|_| [price_text, b":", size].concat().into());
+        Self { side, price, text, long }
+    }
 }
 
 /// What is kept of a symbol's `books`.
@@ -46,16 +59,16 @@ pub(super) struct Books {
 /// A message of `books`: how it is numbered and summed, and where its texts end among those of the frame.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Message {
-    snapshot: bool,
-    seq: Option<i64>,
-    pseq: Option<i64>,
-    checksum: Option<i32>,
-    from: usize,
-    to: usize,
-    depth: Option<u32>,
+    pub(super) snapshot: bool,
+    pub(super) seq: Option<i64>,
+    pub(super) pseq: Option<i64>,
+    pub(super) checksum: Option<i32>,
+    pub(super) from: usize,
+    pub(super) to: usize,
+    pub(super) depth: Option<u32>,
 }
 
-type BitgetSheet = Sheet<Books, Message>;
+pub(super) type BitgetSheet = Sheet<Books, Message>;
 
 impl Protocol for BitgetProtocol {
     type Channel = Books;
@@ -83,6 +96,16 @@ impl Protocol for BitgetProtocol {
         self.read_push(sheet, push.0, push.1, &envelope.action)
     }
 
+    fn scan(
+        &mut self,
+        sheet: &mut BitgetSheet,
+        frame: &[u8],
+        out: &mut EventLog,
+    ) -> Option<Element<Message>> {
+        self.levels.clear();
+        scan::push(sheet, (&mut self.levels, &mut self.prints), frame, out)
+    }
+
     fn judge(&mut self, slot: &mut Slot<Books>, book: Message) -> Verdict {
         // Not every message says how deep the channel is; it is the deepest of all.
         slot.own.depth = book.depth.or(slot.own.depth);
@@ -93,7 +116,10 @@ impl Protocol for BitgetProtocol {
         }
         let levels = self.levels.get_mut(book.from..book.to).unwrap_or_default();
         for level in levels {
-            slot.own.texts.set(level.side, level.price, level.texts.take());
+            slot.own.texts.set(level.side, level.price, level.text);
+            if let Some(long) = level.long.take() {
+                slot.own.texts.set_long(level.side, level.price, long.into());
+            }
         }
         match book.checksum {
             Some(sum) if sum != slot.own.texts.checksum() => {
@@ -183,8 +209,9 @@ impl BitgetProtocol {
             for (index, row) in rows.iter().enumerate() {
                 let (price, qty) =
                     sheet.level(channel, side, row.texts(), !snapshot, || format!("{name}[{index}]"))?;
-                let texts = (!qty.is_zero()).then(|| (SmolStr::new(&row.0.0), SmolStr::new(&row.1.0)));
-                self.levels.push(TextLevel { side, price, texts });
+                let (price_text, size) = row.texts();
+                let texts = (price_text.as_bytes(), size.as_bytes());
+                self.levels.push(TextLevel::new(side, price, texts, qty.is_zero()));
             }
         }
         let levels = |text: &str| {

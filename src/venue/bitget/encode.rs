@@ -3,7 +3,7 @@
 use rustc_hash::FxHashMap;
 use smol_str::SmolStr;
 
-use super::sum::TextBook;
+use super::sum::{LevelText, TextBook};
 use super::wire::{self, Marks};
 use crate::market::{Group, GroupKind, Instrument, MarketEvent};
 use crate::venue::Encoder;
@@ -50,7 +50,11 @@ impl Encoder for BitgetEncoder {
         for event in group.events {
             let MarketEvent::Level { price, qty, .. } = *event else { continue };
             let Some((side, price_text, size)) = wire::level_texts(instrument, event) else { continue };
-            book.texts.set(side, price, (!qty.is_zero()).then(|| (price_text.clone(), size.clone())));
+            let text = LevelText::new(price_text.as_bytes(), size.as_bytes());
+            book.texts.set(side, price, (!qty.is_zero()).then_some(text));
+            if text.is_long() && !qty.is_zero() {
+                book.texts.set_long(side, price, format!("{price_text}:{size}").into_bytes());
+            }
             levels.push((side, price_text, size));
         }
         let before = if snapshot { 0 } else { book.seq + i64::from(distrust) };

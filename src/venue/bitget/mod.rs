@@ -11,6 +11,7 @@ pub mod errors;
 mod live;
 mod margin;
 mod rest;
+mod scan;
 mod sum;
 #[cfg(test)]
 mod tests;
@@ -138,6 +139,10 @@ impl Venue for Bitget {
 
     fn decoder(&self, known: Known) -> Box<dyn Decoder + Send> {
         Box::new(Reading::<BitgetProtocol>::new(known))
+    }
+
+    fn plain_decoder(&self, known: Known) -> Box<dyn Decoder + Send> {
+        Box::new(Reading::<BitgetProtocol>::new(known).without_scanner())
     }
 
     fn encoder(&self) -> Box<dyn Encoder + Send> {

@@ -15,6 +15,7 @@ pub(super) struct EitherDecoder {
     futures: Option<Reading<FuturesProtocol>>,
     /// What is known, until it is settled which market it is.
     known: Option<Known>,
+    in_place: bool,
 }
 
 impl EitherDecoder {
@@ -24,7 +25,20 @@ impl EitherDecoder {
             spot: BitmartDecoder::new(if settled { Known::default() } else { known.clone() }),
             futures: settled.then(|| Reading::new(known.clone())),
             known: (!settled).then_some(known),
+            in_place: true,
         }
+    }
+
+    /// The same without reading frames in place: for comparing the two ways.
+    #[must_use]
+    pub(super) fn without_scanner(self) -> Self {
+        let futures = self.futures.map(Reading::without_scanner);
+        Self { spot: self.spot.without_scanner(), futures, in_place: false, ..self }
+    }
+
+    fn begin_futures(&self, known: Known) -> Reading<FuturesProtocol> {
+        let futures = Reading::new(known);
+        if self.in_place { futures } else { futures.without_scanner() }
     }
 
     fn inner(&self) -> &dyn Decoder {
@@ -54,7 +68,7 @@ impl Decoder for EitherDecoder {
             if self.spot.stats().messages > 0 || !known.declared.is_empty() {
                 self.known = None;
             } else if FUTURES.iter().any(|mark| text.contains(mark)) {
-                self.futures = self.known.take().map(Reading::new);
+                self.futures = self.known.take().map(|known| self.begin_futures(known));
             }
         }
         match &mut self.futures {

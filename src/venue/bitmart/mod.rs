@@ -132,6 +132,10 @@ impl Venue for Bitmart {
         Box::new(EitherDecoder::new(known))
     }
 
+    fn plain_decoder(&self, known: Known) -> Box<dyn Decoder + Send> {
+        Box::new(EitherDecoder::new(known).without_scanner())
+    }
+
     fn encoder(&self) -> Box<dyn Encoder + Send> {
         Box::new(BothEncoder::default())
     }

@@ -4,8 +4,8 @@
 //! words faults. So everything here answers `None` freely; events pushed before that are discarded by the caller.
 
 use super::wire::{depth, trade};
-use crate::market::decimal::parse_units;
 use crate::market::{EventLog, MarketEvent, Price, Qty, Side};
+use crate::venue::scan::{digits, number};
 
 /// Decimals of an instrument's prices and quantities.
 #[derive(Clone, Copy, Debug)]
@@ -136,93 +136,6 @@ fn expect(frame: &[u8], at: usize, piece: &str) -> Option<usize> {
 fn expect_bytes(frame: &[u8], at: usize, piece: &[u8]) -> Option<usize> {
     let end = at + piece.len();
     (frame.get(at..end)? == piece).then_some(end)
-}
-
-const POW10: [u64; 19] = {
-    let mut table = [1; 19];
-    let mut at = 1;
-    while at < table.len() {
-        table[at] = table[at - 1] * 10;
-        at += 1;
-    }
-    table
-};
-
-/// A decimal as an integer of `scale` decimals, and where it ends (at its closing quote).
-#[inline]
-fn number(frame: &[u8], from: usize, scale: u8) -> Option<(i64, usize)> {
-    let (whole, mut at) = digits(frame, from, 0)?;
-    let mut value = whole;
-    let (mut decimals, mut points) = (0, 0);
-    if frame[at] == b'.' {
-        let point = at;
-        (value, at) = digits(frame, point + 1, whole)?;
-        (decimals, points) = (at - point - 1, 1);
-    }
-    let len = at - from;
-    let plain = frame[at] == b'"' && len > points && len <= 18;
-    match usize::from(scale).checked_sub(decimals) {
-        Some(more) if plain => {
-            let units = value.checked_mul(POW10[more.min(18)])?;
-            Some((i64::try_from(units).ok()?, at))
-        }
-        _ => odd_number(frame, from, scale),
-    }
-}
-
-/// Digits in a row after `value`, and where they end. Too many wrap around; the caller counts them.
-///
-/// Eight bytes at once, because the length of numbers is what a branch predictor cannot know.
-#[inline]
-fn digits(frame: &[u8], from: usize, value: u64) -> Option<(u64, usize)> {
-    let (mut value, mut at) = (value, from);
-    while let Some(word) = frame.get(at..at + 8).and_then(|bytes| bytes.try_into().ok()) {
-        let digits = u64::from_le_bytes(word) ^ 0x3030_3030_3030_3030;
-        // The lowest high bit is that of the first byte that is no digit; a carry only runs to bytes behind it.
-        let others = (digits.wrapping_add(0x7676_7676_7676_7676) | digits) & 0x8080_8080_8080_8080;
-        let len = others.trailing_zeros() / 8;
-        if len == 0 {
-            return Some((value, at));
-        }
-        let aligned = digits << (64 - 8 * len);
-        value = value.wrapping_mul(POW10[len as usize]).wrapping_add(eight_digits(aligned));
-        at += len as usize;
-        if len < 8 {
-            return Some((value, at));
-        }
-    }
-    digits_one_by_one(frame, at, value)
-}
-
-/// The number of eight digits, the first one in the lowest byte (Lemire, "Quickly parsing eight digits", 2022).
-#[inline]
-fn eight_digits(digits: u64) -> u64 {
-    let pairs = digits.wrapping_mul(10).wrapping_add(digits >> 8);
-    let even = (pairs & 0x0000_00ff_0000_00ff).wrapping_mul(0x000f_4240_0000_0064);
-    let odd = ((pairs >> 16) & 0x0000_00ff_0000_00ff).wrapping_mul(0x0000_2710_0000_0001);
-    even.wrapping_add(odd) >> 32
-}
-
-/// The same near the end of a frame.
-#[cold]
-fn digits_one_by_one(frame: &[u8], from: usize, value: u64) -> Option<(u64, usize)> {
-    let (mut value, mut at) = (value, from);
-    loop {
-        let digit = frame.get(at)?.wrapping_sub(b'0');
-        if digit > 9 {
-            return Some((value, at));
-        }
-        value = value.wrapping_mul(10).wrapping_add(u64::from(digit));
-        at += 1;
-    }
-}
-
-/// Exponents, signs, many digits, surplus zeros: by the rules of [`parse_units`].
-#[cold]
-fn odd_number(frame: &[u8], from: usize, scale: u8) -> Option<(i64, usize)> {
-    let rest = frame.get(from..)?;
-    let len = memchr::memchr(b'"', rest)?;
-    Some((parse_units(&rest[..len], scale).ok()?, from + len))
 }
 
 /// A JSON integer of at most 13 digits, zero or more, and where it ends.

@@ -12,42 +12,48 @@ use serde_json::value::RawValue;
 use smol_str::SmolStr;
 
 use super::wire::{self, Action, Book10, Envelope, Funding, L2, Liquidation, Quote, Request, Status, Trade};
-use super::{rest, rule};
+use super::{rest, rule, scan};
 use crate::market::{
-    FeedDepth, FinePrice, FundingRate, GroupKind, MarketEvent, News, Price, Product, Qty, Side, Timestamp,
+    EventLog, FeedDepth, FinePrice, FundingRate, GroupKind, MarketEvent, News, Price, Product, Qty, Side,
+    Timestamp,
 };
 use crate::venue::DecodeError;
-use crate::venue::reading::{Chain, FULL, Protocol, Sheet, Slot, Verdict, What, unknown};
+use crate::venue::reading::{Chain, Element, FULL, Protocol, Sheet, Slot, Verdict, What, unknown};
+use crate::venue::scan::Days;
 use crate::venue::text::{Number, element_error, json_error, not_negative, part, positive};
 
 /// BitMEX's realtime interface.
 #[derive(Default)]
 pub(super) struct BitmexProtocol {
     /// What the frame does to remembered ids, in the order of its rows.
-    rows: Vec<(u64, Option<(Side, Price)>)>,
+    rows: Vec<Row>,
+    days: Days,
     /// Levels a side of the book tables that were confirmed, by symbol; the empty symbol is all of them.
     promised: FxHashMap<SmolStr, u32>,
 }
+
+/// A level of an id from now on; `None`: the level goes.
+pub(super) type Row = (u64, Option<(Side, Price)>);
 
 /// What is kept of a symbol's book.
 #[derive(Default)]
 pub(super) struct Ids {
     chain: Chain,
-    levels: FxHashMap<u64, (Side, Price)>,
+    pub(super) levels: FxHashMap<u64, (Side, Price)>,
 }
 
 /// A message of an incremental book: where its ids are among those of the frame.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Message {
-    partial: bool,
+    pub(super) partial: bool,
     /// A row has an id that nobody inserted.
-    unknown: bool,
-    levels: u32,
-    from: usize,
-    to: usize,
+    pub(super) unknown: bool,
+    pub(super) levels: u32,
+    pub(super) from: usize,
+    pub(super) to: usize,
 }
 
-type BitmexSheet = Sheet<Ids, Message>;
+pub(super) type BitmexSheet = Sheet<Ids, Message>;
 
 impl Protocol for BitmexProtocol {
     type Channel = Ids;
@@ -88,6 +94,19 @@ impl Protocol for BitmexProtocol {
             "liquidation" if action == Action::Insert => read_liquidations(sheet, data),
             known if is_known(known) => Ok(()),
             other => Err(fail(format!("unknown table {other:?}"))),
+        }
+    }
+
+    fn scan(
+        &mut self,
+        sheet: &mut BitmexSheet,
+        frame: &[u8],
+        out: &mut EventLog,
+    ) -> Option<Element<Message>> {
+        self.rows.clear();
+        match frame.get(10)? {
+            b't' => scan::trades(sheet, &mut self.days, frame, out),
+            _ => scan::book(sheet, (&mut self.rows, &mut self.days), frame, out),
         }
     }
 
@@ -187,7 +206,7 @@ fn meet<'r>(
 }
 
 /// Decimals of the minor unit that a symbol's sizes are sent in: contracts are whole.
-fn spot_decimals(symbol: &str) -> Result<u8, String> {
+pub(super) fn spot_decimals(symbol: &str) -> Result<u8, String> {
     match symbol.split_once('_') {
         Some((base, _)) => {
             wire::minor_decimals(base).ok_or_else(|| format!("the minor unit of {base} is not known"))

@@ -10,6 +10,7 @@ pub mod errors;
 mod live;
 mod margin;
 mod rest;
+mod scan;
 #[cfg(test)]
 mod tests;
 mod wire;
@@ -156,6 +157,10 @@ impl Venue for Bitmex {
 
     fn decoder(&self, known: Known) -> Box<dyn Decoder + Send> {
         Box::new(Reading::<BitmexProtocol>::new(known))
+    }
+
+    fn plain_decoder(&self, known: Known) -> Box<dyn Decoder + Send> {
+        Box::new(Reading::<BitmexProtocol>::new(known).without_scanner())
     }
 
     fn encoder(&self) -> Box<dyn Encoder + Send> {

@@ -7,15 +7,19 @@
 use serde_json::value::RawValue;
 
 use super::Hitbtc;
+use super::scan;
 use super::wire::{self, Book2, Book3, Envelope, Row, Top3, Trade3, Trades2};
-use crate::market::{FeedDepth, GroupKind, Pair, Product, Side, Timestamp};
-use crate::venue::reading::{Chain, FULL, Protocol, Sheet, Slot, Verdict, What, unknown};
+use crate::market::{EventLog, FeedDepth, GroupKind, Pair, Product, Side, Timestamp};
+use crate::venue::reading::{Chain, Element, FULL, Protocol, Sheet, Slot, Verdict, What, unknown};
+use crate::venue::scan::Days;
 use crate::venue::text::{BySymbol, json_error, near, part, time_of};
 use crate::venue::{DecodeError, Venue};
 
 /// HitBTC's two protocols; each frame says by its shape which it is of.
 #[derive(Default)]
-pub(super) struct HitbtcProtocol;
+pub(super) struct HitbtcProtocol {
+    days: Days,
+}
 
 /// A message of a full book.
 #[derive(Clone, Copy, Debug)]
@@ -24,7 +28,7 @@ pub(super) struct Numbered {
     sequence: i64,
 }
 
-type HitSheet = Sheet<Chain, Numbered>;
+pub(super) type HitSheet = Sheet<Chain, Numbered>;
 
 impl Protocol for HitbtcProtocol {
     type Channel = Chain;
@@ -51,6 +55,20 @@ impl Protocol for HitbtcProtocol {
             "" => Err(unknown(text, "neither a push (method or ch) nor an answer (result, error)")),
             channel => read_channel(sheet, channel, &envelope, text),
         }
+    }
+
+    fn scan(&mut self, sheet: &mut HitSheet, frame: &[u8], out: &mut EventLog) -> Option<Element<Numbered>> {
+        match frame.get(2)? {
+            b'c' if frame.get(8) == Some(&b't') => return scan::trades3(sheet, frame, out),
+            b'c' => scan::book3(sheet, frame, out),
+            b'j' => scan::book2(sheet, &mut self.days, frame, out),
+            _ => None,
+        }
+        .map(|(channel, time, snapshot, sequence)| Element {
+            channel,
+            time,
+            what: What::Book(Numbered { snapshot, sequence }),
+        })
     }
 
     fn judge(&mut self, slot: &mut Slot<Chain>, book: Numbered) -> Verdict {

@@ -7,6 +7,7 @@ mod decode;
 mod encode;
 pub mod errors;
 mod live;
+mod scan;
 #[cfg(test)]
 mod tests;
 mod wire;
@@ -117,6 +118,10 @@ impl Venue for Hitbtc {
 
     fn decoder(&self, known: Known) -> Box<dyn Decoder + Send> {
         Box::new(Reading::<HitbtcProtocol>::new(known))
+    }
+
+    fn plain_decoder(&self, known: Known) -> Box<dyn Decoder + Send> {
+        Box::new(Reading::<HitbtcProtocol>::new(known).without_scanner())
     }
 
     fn encoder(&self) -> Box<dyn Encoder + Send> {

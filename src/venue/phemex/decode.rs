@@ -11,11 +11,14 @@ use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
-use super::rule;
 use super::wire::{self, Envelope, Levels, Market24h, Trade};
-use crate::market::{FeedDepth, FinePrice, FundingRate, GroupKind, MarketEvent, News, Side, Timestamp};
+use super::{rule, scan};
+use crate::market::{
+    EventLog, FeedDepth, FinePrice, FundingRate, GroupKind, MarketEvent, News, Side, Timestamp,
+};
 use crate::venue::DecodeError;
-use crate::venue::reading::{Chain, FULL, Protocol, Sheet, Slot, Verdict, What, unknown};
+use crate::venue::reading::{Chain, Element, FULL, Protocol, Sheet, Slot, Verdict, What, unknown};
+use crate::venue::scan::ScannedPrint;
 use crate::venue::text::{Number, Row, json_error, near, part};
 
 /// Levels a side of the channel that clients subscribe.
@@ -26,17 +29,19 @@ pub(super) const DEPTH: u32 = 30;
 pub(super) struct PhemexProtocol {
     /// The columns of the packed statistics, as the last message named them.
     fields: Vec<String>,
+    /// Of the frame that is being scanned.
+    prints: Vec<ScannedPrint>,
 }
 
 /// A message of a book.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Numbered {
-    snapshot: bool,
-    sequence: i64,
-    levels: u32,
+    pub(super) snapshot: bool,
+    pub(super) sequence: i64,
+    pub(super) levels: u32,
 }
 
-type PhemexSheet = Sheet<Chain, Numbered>;
+pub(super) type PhemexSheet = Sheet<Chain, Numbered>;
 
 impl Protocol for PhemexProtocol {
     type Channel = Chain;
@@ -64,6 +69,18 @@ impl Protocol for PhemexProtocol {
                 text,
                 "neither a push (a book, trades, market24h, …) nor an answer (result, error)",
             )),
+        }
+    }
+
+    fn scan(
+        &mut self,
+        sheet: &mut PhemexSheet,
+        frame: &[u8],
+        out: &mut EventLog,
+    ) -> Option<Element<Numbered>> {
+        match frame.get(2)? {
+            b's' => scan::trades(sheet, &mut self.prints, frame, out),
+            _ => scan::book(sheet, frame, out),
         }
     }
 

@@ -11,6 +11,7 @@ pub mod errors;
 mod live;
 mod margin;
 mod rest;
+mod scan;
 #[cfg(test)]
 mod tests;
 mod wire;
@@ -135,6 +136,10 @@ impl Venue for Phemex {
 
     fn decoder(&self, known: Known) -> Box<dyn Decoder + Send> {
         Box::new(Reading::<PhemexProtocol>::new(known))
+    }
+
+    fn plain_decoder(&self, known: Known) -> Box<dyn Decoder + Send> {
+        Box::new(Reading::<PhemexProtocol>::new(known).without_scanner())
     }
 
     fn encoder(&self) -> Box<dyn Encoder + Send> {

@@ -7,9 +7,12 @@ use serde_json::value::RawValue;
 
 use super::rule;
 use super::wire::{self, Book, BookTicker, Envelope, Level, Status, Trade};
-use crate::market::{FeedDepth, FinePrice, FundingRate, GroupKind, MarketEvent, News, Side, Timestamp};
+use crate::market::{
+    EventLog, FeedDepth, FinePrice, FundingRate, GroupKind, MarketEvent, News, Price, Qty, Side, Timestamp,
+};
 use crate::venue::DecodeError;
-use crate::venue::reading::{Chain, Protocol, Sheet, Slot, Verdict, What, unknown};
+use crate::venue::reading::{Chain, Element, Protocol, Sheet, Slot, Verdict, What, unknown};
+use crate::venue::scan::{Cursor, Days, Form};
 use crate::venue::text::{json_error, part, time_of};
 
 /// BitMart's public futures interface.
@@ -17,6 +20,7 @@ use crate::venue::text::{json_error, part, time_of};
 pub(in crate::venue::bitmart) struct FuturesProtocol {
     /// The side that waits for its other one: time, symbol, side, levels as they were sent.
     half: Option<Half>,
+    days: Days,
 }
 
 struct Half {
@@ -71,6 +75,19 @@ impl Protocol for FuturesProtocol {
         }
     }
 
+    fn scan(
+        &mut self,
+        sheet: &mut FuturesSheet,
+        frame: &[u8],
+        out: &mut EventLog,
+    ) -> Option<Element<Numbered>> {
+        match frame.get(2)? {
+            b'd' => scan_increase(sheet, frame, out),
+            b'g' => scan_trade(sheet, &mut self.days, frame, out),
+            _ => None,
+        }
+    }
+
     fn judge(&mut self, slot: &mut Slot<Chain>, book: Numbered) -> Verdict {
         if !slot.is_book(book.levels) {
             return Verdict::Ignore;
@@ -81,6 +98,82 @@ impl Protocol for FuturesProtocol {
         }
         slot.own.follow(book.version - 1, book.version)
     }
+}
+
+/// `{"price":"0.1","vol":"2"}`.
+const NAMED: Form = Form::Quoted(["{\"price\":\"", "\",\"vol\":\"", "\"}"]);
+
+/// Where in an incremental book its type is: among so many last bytes.
+const TAIL: usize = 96;
+
+/// An incremental book in place:
+/// `{"data":{"symbol":"…","asks":[…],"bids":[…],"ms_t":…,"version":…,"type":"…"},"group":"futures/depthIncrease50:…@100ms"}`.
+fn scan_increase(sheet: &mut FuturesSheet, frame: &[u8], out: &mut EventLog) -> Option<Element<Numbered>> {
+    let mut cursor = Cursor::new(frame);
+    cursor.expect("{\"data\":{\"symbol\":\"")?;
+    let channel = sheet.find(cursor.text()?)?;
+    let scales = sheet.slot(channel).scales;
+    let scales = (scales.price, scales.qty);
+    // Whether it is whole stands behind the levels, near the end.
+    let tail = &frame[frame.len().saturating_sub(TAIL)..];
+    let snapshot = memchr::memmem::find(tail, b",\"type\":\"snapshot\"}").is_some();
+    cursor.expect(",\"asks\":[")?;
+    cursor.levels((Side::Sell, snapshot), NAMED, scales, out)?;
+    cursor.expect(",\"bids\":[")?;
+    cursor.levels((Side::Buy, snapshot), NAMED, scales, out)?;
+    cursor.expect(",\"ms_t\":")?;
+    let time = time_of(cursor.integer()?)?;
+    cursor.expect(",\"version\":")?;
+    let version = cursor.integer()?;
+    cursor.expect(if snapshot { ",\"type\":\"snapshot\"}" } else { ",\"type\":\"update\"}" })?;
+    cursor.expect(",\"group\":\"")?;
+    let group = cursor.text()?;
+    let levels = wire::levels(wire::channel(group)?, "depthIncrease")?;
+    cursor.expect("}")?;
+    let what = What::Book(Numbered { snapshot, version, levels });
+    cursor.at_end().then_some(Element { channel, time, what })
+}
+
+/// A print in place: `{"group":"futures/trade:…","data":[{"trade_id":…,"symbol":"…","deal_price":"…","deal_vol":"…","way":5,
+/// "m":false,"created_at":"…"}]}`.
+fn scan_trade(
+    sheet: &mut FuturesSheet,
+    days: &mut Days,
+    frame: &[u8],
+    out: &mut EventLog,
+) -> Option<Element<Numbered>> {
+    let mut cursor = Cursor::new(frame);
+    cursor.expect("{\"group\":\"")?;
+    if wire::channel(cursor.text()?)? != "trade" {
+        return None;
+    }
+    cursor.expect(",\"data\":[{\"trade_id\":")?;
+    let from = cursor.at;
+    cursor.integer()?;
+    let id = &frame[from..cursor.at];
+    cursor.expect(",\"symbol\":\"")?;
+    let channel = sheet.find(cursor.text()?)?;
+    let scales = sheet.slot(channel).scales;
+    cursor.expect(",\"deal_price\":\"")?;
+    let price = cursor.quoted(scales.price)?;
+    cursor.expect(",\"deal_vol\":\"")?;
+    let qty = cursor.quoted(scales.qty)?;
+    cursor.expect(",\"way\":")?;
+    cursor.integer()?;
+    cursor.expect(",\"m\":")?;
+    let seller = cursor.take("true");
+    if !seller {
+        cursor.expect("false")?;
+    }
+    cursor.expect(",\"created_at\":\"")?;
+    let time = days.time(&mut cursor)?;
+    cursor.expect("}]}")?;
+    if price <= 0 || qty <= 0 || !cursor.at_end() {
+        return None;
+    }
+    let aggressor = if seller { Side::Sell } else { Side::Buy };
+    out.push_trade(Some(aggressor), Price::from_units(price), Qty::from_units(qty), id);
+    Some(Element { channel, time, what: What::Trades })
 }
 
 fn time(sheet: &FuturesSheet, millis: Option<i64>) -> Result<Timestamp, String> {

@@ -1,0 +1,175 @@
+//! `books` and `trade` of v1 and v2 read in place, in the exchange's own order of keys.
+
+use smol_str::SmolStr;
+
+use super::decode::{BitgetSheet, Message, TextLevel};
+use super::wire::{MIX, SPOT};
+use crate::market::{EventLog, Price, Side, Timestamp};
+use crate::venue::reading::{Element, What};
+use crate::venue::scan::{Cursor, ScannedPrint, push_level, push_reversed};
+use crate::venue::text::time_of;
+
+/// `{"action":"update","arg":{"instType":"…","channel":"…","instId":"…"},"data":[…`.
+pub(super) fn push(
+    sheet: &mut BitgetSheet,
+    (levels, prints): (&mut Vec<TextLevel>, &mut Vec<ScannedPrint>),
+    frame: &[u8],
+    out: &mut EventLog,
+) -> Option<Element<Message>> {
+    let mut cursor = Cursor::new(frame);
+    let snapshot = !cursor.take("{\"action\":\"update\"");
+    if snapshot {
+        cursor.expect("{\"action\":\"snapshot\"")?;
+    }
+    cursor.expect(",\"arg\":{\"instType\":\"")?;
+    let market = cursor.text()?;
+    cursor.expect(",\"channel\":\"")?;
+    let books = cursor.take("books\"");
+    if !books {
+        // The trades that a subscription begins with are history.
+        cursor.expect("trade\"").filter(|()| !snapshot)?;
+    }
+    cursor.expect(",\"instId\":\"")?;
+    let id = cursor.text()?;
+    let channel = match market {
+        "USDT-FUTURES" | "USDC-FUTURES" | "COIN-FUTURES" => sheet.find(id),
+        "sp" | "SPOT" => sheet.find(&marked(SPOT, id)),
+        "mc" => sheet.find(&marked(MIX, id)),
+        _ => None,
+    }?;
+    cursor.expect("},\"data\":[")?;
+    if books {
+        return book(&mut cursor, sheet, (channel, snapshot), levels, out);
+    }
+    let time = trades(&mut cursor, sheet, channel, prints)?;
+    tail(&mut cursor)?;
+    push_reversed(prints, frame, out)?;
+    Some(Element { channel, time, what: What::Trades })
+}
+
+/// A symbol with its mark.
+fn marked(mark: &str, id: &str) -> SmolStr {
+    SmolStr::from_iter([mark, id])
+}
+
+/// The end of a frame: v2 has a time of its own there.
+fn tail(cursor: &mut Cursor<'_>) -> Option<()> {
+    if cursor.take(",\"ts\":") {
+        cursor.integer()?;
+    }
+    cursor.expect("}")?;
+    cursor.at_end().then_some(())
+}
+
+/// `{"asks":[…],"bids":[…][,"checksum":…][,"seq":…][,"pseq":…],"ts":"…"}]`, and the end.
+fn book(
+    cursor: &mut Cursor<'_>,
+    sheet: &mut BitgetSheet,
+    (channel, snapshot): (usize, bool),
+    levels: &mut Vec<TextLevel>,
+    out: &mut EventLog,
+) -> Option<Element<Message>> {
+    let scales = sheet.slot(channel).scales;
+    let scales = (scales.price, scales.qty);
+    cursor.expect("{\"asks\":[")?;
+    rows(cursor, (Side::Sell, snapshot), scales, levels, out)?;
+    cursor.expect(",\"bids\":[")?;
+    rows(cursor, (Side::Buy, snapshot), scales, levels, out)?;
+    let checksum = if cursor.take(",\"checksum\":") {
+        let negative = cursor.take("-");
+        // A negative zero is no integer.
+        let value = cursor.integer().filter(|value| !(negative && *value == 0))?;
+        Some(i32::try_from(if negative { -value } else { value }).ok()?)
+    } else {
+        None
+    };
+    let seq = if cursor.take(",\"seq\":") { Some(cursor.integer()?) } else { None };
+    let pseq = if cursor.take(",\"pseq\":") { Some(cursor.integer()?) } else { None };
+    cursor.expect(",\"ts\":\"")?;
+    let time = time_of(cursor.integer()?)?;
+    cursor.expect("\"}]")?;
+    tail(cursor)?;
+    let checksum = checksum.filter(|sum| *sum != 0);
+    let message = Message { snapshot, seq, pseq, checksum, from: 0, to: levels.len(), depth: None };
+    Some(Element { channel, time, what: What::Book(message) })
+}
+
+/// The levels of one side, with their texts.
+#[inline]
+fn rows(
+    cursor: &mut Cursor<'_>,
+    (side, snapshot): (Side, bool),
+    scales: (u8, u8),
+    levels: &mut Vec<TextLevel>,
+    out: &mut EventLog,
+) -> Option<()> {
+    if cursor.take("]") {
+        return Some(());
+    }
+    loop {
+        cursor.expect("[\"")?;
+        let from = cursor.at;
+        let price = cursor.quoted(scales.0)?;
+        let price_text = &cursor.frame[from..cursor.at - 1];
+        cursor.expect(",\"")?;
+        let from = cursor.at;
+        let qty = cursor.quoted(scales.1)?;
+        let size = &cursor.frame[from..cursor.at - 1];
+        cursor.expect("]")?;
+        push_level(side, price, qty, snapshot, out)?;
+        levels.push(TextLevel::new(side, Price::from_units(price), (price_text, size), qty == 0));
+        match cursor.byte()? {
+            b',' => {}
+            b']' => return Some(()),
+            _ => return None,
+        }
+    }
+}
+
+/// `{"ts":"…","price":"…","size":"…","side":"buy","tradeId":"…"},…]`, or v1's `["…","…","…","buy"],…]`; of one time.
+fn trades(
+    cursor: &mut Cursor<'_>,
+    sheet: &BitgetSheet,
+    channel: usize,
+    prints: &mut Vec<ScannedPrint>,
+) -> Option<Timestamp> {
+    prints.clear();
+    let scales = sheet.slot(channel).scales;
+    let mut time = None;
+    loop {
+        let old = cursor.take("[\"");
+        if !old {
+            cursor.expect("{\"ts\":\"")?;
+        }
+        let millis = cursor.integer()?;
+        if *time.get_or_insert(millis) != millis {
+            return None;
+        }
+        cursor.expect(if old { "\",\"" } else { "\",\"price\":\"" })?;
+        let price = cursor.quoted(scales.price)?;
+        cursor.expect(if old { ",\"" } else { ",\"size\":\"" })?;
+        let qty = cursor.quoted(scales.qty)?;
+        cursor.expect(if old { ",\"" } else { ",\"side\":\"" })?;
+        let aggressor = if cursor.take("buy\"") {
+            Side::Buy
+        } else {
+            cursor.expect("sell\"")?;
+            Side::Sell
+        };
+        let mut id = (0, 0);
+        if old {
+            cursor.expect("]")?;
+        } else {
+            cursor.expect(",\"tradeId\":\"")?;
+            id = (cursor.at, cursor.at + cursor.text()?.len());
+            cursor.expect("}")?;
+        }
+        prints.push(ScannedPrint { aggressor: Some(aggressor), price, qty, id });
+        match cursor.byte()? {
+            b',' => {}
+            b']' => break,
+            _ => return None,
+        }
+    }
+    time_of(time?)
+}

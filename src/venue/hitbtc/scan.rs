@@ -1,0 +1,104 @@
+//! Books read in place, in the spelling of either protocol, and trades of v3.
+
+use super::decode::{HitSheet, Numbered};
+use crate::market::{EventLog, Side, Timestamp};
+use crate::venue::reading::{Element, What};
+use crate::venue::scan::{Behind, Cursor, Days, Form, PAIR, push_print};
+use crate::venue::text::time_of;
+
+/// The channel, the time, whether it is whole, and its number.
+type Read = (usize, Timestamp, bool, i64);
+
+/// `{"price":"0.1","size":"2"}`.
+const NAMED: Form = Form::Quoted(["{\"price\":\"", "\",\"size\":\"", "\"}"]);
+
+/// `{"ch":"orderbook/full","update":{"EOSUSDT":{"t":…,"s":…,"a":[…],"b":[…]}}}`: one symbol.
+pub(super) fn book3(sheet: &mut HitSheet, frame: &[u8], out: &mut EventLog) -> Option<Read> {
+    let mut cursor = Cursor::new(frame);
+    cursor.expect("{\"ch\":\"orderbook/full\",\"")?;
+    let snapshot = !cursor.take("update");
+    if snapshot {
+        cursor.expect("snapshot")?;
+    }
+    cursor.expect("\":{\"")?;
+    let channel = sheet.find(cursor.text()?)?;
+    let scales = sheet.slot(channel).scales;
+    let scales = (scales.price, scales.qty);
+    cursor.expect(":{\"t\":")?;
+    let time = time_of(cursor.integer()?)?;
+    cursor.expect(",\"s\":")?;
+    let sequence = cursor.integer()?;
+    cursor.expect(",\"a\":[")?;
+    cursor.levels((Side::Sell, snapshot), PAIR, scales, out)?;
+    cursor.expect(",\"b\":[")?;
+    cursor.levels((Side::Buy, snapshot), PAIR, scales, out)?;
+    cursor.expect("}}}")?;
+    cursor.at_end().then_some((channel, time, snapshot, sequence))
+}
+
+/// `{"jsonrpc":"2.0","method":"updateOrderbook","params":{"ask":[…],"bid":[…],"sequence":…,"timestamp":"…","symbol":"…"}}`.
+pub(super) fn book2(sheet: &mut HitSheet, days: &mut Days, frame: &[u8], out: &mut EventLog) -> Option<Read> {
+    let mut behind = Behind(frame);
+    behind.expect("\"}}")?;
+    let symbol = behind.text()?;
+    behind.expect(",\"symbol\":")?;
+    let channel = sheet.find(symbol)?;
+    let scales = sheet.slot(channel).scales;
+    let scales = (scales.price, scales.qty);
+    let mut cursor = Cursor::new(frame);
+    cursor.expect("{\"jsonrpc\":\"2.0\",\"method\":\"")?;
+    let snapshot = !cursor.take("updateOrderbook");
+    if snapshot {
+        cursor.expect("snapshotOrderbook")?;
+    }
+    cursor.expect("\",\"params\":{\"ask\":[")?;
+    cursor.levels((Side::Sell, snapshot), NAMED, scales, out)?;
+    cursor.expect(",\"bid\":[")?;
+    cursor.levels((Side::Buy, snapshot), NAMED, scales, out)?;
+    cursor.expect(",\"sequence\":")?;
+    let sequence = cursor.integer()?;
+    cursor.expect(",\"timestamp\":\"")?;
+    let time = days.time(&mut cursor)?;
+    // From here to the end was read from behind.
+    (cursor.at == behind.0.len()).then_some((channel, time, snapshot, sequence))
+}
+
+/// `{"ch":"trades","update":{"EOSUSDT":[{"t":…,"i":…,"p":"…","q":"…","s":"buy"},…]}}`: one symbol and one time.
+pub(super) fn trades3(sheet: &mut HitSheet, frame: &[u8], out: &mut EventLog) -> Option<Element<Numbered>> {
+    let mut cursor = Cursor::new(frame);
+    cursor.expect("{\"ch\":\"trades\",\"update\":{\"")?;
+    let channel = sheet.find(cursor.text()?)?;
+    let scales = sheet.slot(channel).scales;
+    cursor.expect(":[")?;
+    let mut time = None;
+    loop {
+        cursor.expect("{\"t\":")?;
+        let millis = cursor.integer()?;
+        if *time.get_or_insert(millis) != millis {
+            return None;
+        }
+        cursor.expect(",\"i\":")?;
+        let from = cursor.at;
+        cursor.integer()?;
+        let id = &frame[from..cursor.at];
+        cursor.expect(",\"p\":\"")?;
+        let price = cursor.quoted(scales.price)?;
+        cursor.expect(",\"q\":\"")?;
+        let qty = cursor.quoted(scales.qty)?;
+        let side = if cursor.take(",\"s\":\"buy\"}") {
+            Side::Buy
+        } else {
+            cursor.expect(",\"s\":\"sell\"}")?;
+            Side::Sell
+        };
+        push_print(Some(side), price, qty, id, out)?;
+        match cursor.byte()? {
+            b',' => {}
+            b']' => break,
+            _ => return None,
+        }
+    }
+    cursor.expect("}}")?;
+    let time = time_of(time?)?;
+    cursor.at_end().then_some(Element { channel, time, what: What::Trades })
+}

@@ -1,0 +1,241 @@
+//! Frames read in place are what the general reader makes of them: on made frames, on recorded ones, on damaged ones.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that fails says where")]
+
+use std::path::{Path, PathBuf};
+
+use papertape::feed::synth::SynthConfig;
+use papertape::market::{EventLog, Instrument, InstrumentId, Timestamp};
+use papertape::venue::connectors::{CONNECTORS, Status};
+use papertape::venue::{Decoder, Frame, Known, VENUES, Venue};
+use proptest::prelude::*;
+
+/// The two decoders of one venue, fed alike.
+struct Both {
+    quick: Box<dyn Decoder + Send>,
+    plain: Box<dyn Decoder + Send>,
+    logs: [EventLog; 2],
+}
+
+impl Both {
+    fn new(venue: &dyn Venue, known: &Known) -> Self {
+        let logs = [EventLog::default(), EventLog::default()];
+        Self { quick: venue.decoder(known.clone()), plain: venue.plain_decoder(known.clone()), logs }
+    }
+
+    /// Feeds a frame to both; whether they agree in everything that can be seen.
+    fn feed(&mut self, frame: &str) -> Result<(), String> {
+        let received = Timestamp::from_nanos(1_700_000_000_123_456_789);
+        let [quick, plain] = &mut self.logs;
+        quick.clear();
+        plain.clear();
+        let one = self.quick.decode(received, Frame::Text(frame), quick);
+        let other = self.plain.decode(received, Frame::Text(frame), plain);
+        if one != other {
+            return Err(format!("{one:?} is not {other:?} for {frame}"));
+        }
+        if quick.pending() != 0 || plain.pending() != 0 {
+            return Err(format!("events without a group after {frame}"));
+        }
+        if quick.len() != plain.len() || !quick.iter().zip(plain.iter()).all(|(one, other)| one == other) {
+            return Err(format!("groups differ for {frame}"));
+        }
+        if self.quick.stats() != self.plain.stats() || self.quick.instruments() != self.plain.instruments() {
+            return Err(format!("counts or instruments differ after {frame}"));
+        }
+        let count = u32::try_from(self.plain.instruments().len()).unwrap();
+        match (0..count).map(InstrumentId).find(|id| self.quick.depth(*id) != self.plain.depth(*id)) {
+            Some(id) => Err(format!("depths of {id:?} differ after {frame}")),
+            None => Ok(()),
+        }
+    }
+}
+
+fn catalogue(venue: &dyn Venue) -> Known {
+    let entries = venue.catalogue().unwrap().entries;
+    Known { declared: Vec::new(), others: entries.into_iter().map(|entry| entry.instrument).collect() }
+}
+
+/// The frames of the first so many messages of each ready connector's demo market.
+fn made(messages: u64) -> Vec<(&'static dyn Venue, Vec<String>)> {
+    let ready = CONNECTORS.iter().filter(|connector| connector.status == Status::Ready);
+    ready
+        .map(|connector| {
+            let config = SynthConfig { events: Some(messages), ..SynthConfig::demo(connector).unwrap() };
+            let (mut frames, mut all) = (config.frames(), Vec::new());
+            while let Some((_, frame)) = frames.next_frame() {
+                all.push(frame.to_owned());
+            }
+            (config.venue, all)
+        })
+        .collect()
+}
+
+#[test]
+fn made_frames_are_read_alike() {
+    for (venue, frames) in made(5_000) {
+        let mut both = Both::new(venue, &catalogue(venue));
+        for frame in &frames {
+            both.feed(frame).unwrap();
+        }
+        assert!(both.plain.stats().messages >= 4_000, "{}", venue.name());
+    }
+}
+
+/// The recorded frames, where they are; says so where they are not.
+fn recorded() -> Vec<(&'static dyn Venue, Known, Vec<String>)> {
+    let root = std::env::var_os("PAPERTAPE_SHARED").map(PathBuf::from);
+    let root = root.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared"));
+    let mut found = Vec::new();
+    for folder in ["data/captures", "data/frames"] {
+        let Ok(entries) = std::fs::read_dir(root.join(folder)) else {
+            println!("skipped: {} is not there", root.join(folder).display());
+            continue;
+        };
+        let mut files: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
+        files.sort();
+        for file in files {
+            let name = file.file_name().unwrap().to_string_lossy().into_owned();
+            let name = name.replace("fmfw", "hitbtc");
+            let venue = VENUES.iter().find(|venue| name.starts_with(venue.name()));
+            if let Some(venue) = venue.filter(|_| name.ends_with(".jsonl") && !name.contains(".http.")) {
+                let beside = file.to_string_lossy().replace(".jsonl", ".http.jsonl");
+                let known = Known { declared: Vec::new(), others: replies(*venue, Path::new(&beside)) };
+                found.push((*venue, known, lines(&file, "text")));
+            }
+        }
+    }
+    found
+}
+
+fn lines(file: &Path, field: &str) -> Vec<String> {
+    let text = std::fs::read_to_string(file).unwrap_or_default();
+    let lines = text.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+    lines
+        .filter(|line| line["dir"] != "out")
+        .filter_map(|line| line[field].as_str().map(str::to_owned))
+        .collect()
+}
+
+/// The instruments of the replies beside a capture.
+fn replies(venue: &dyn Venue, file: &Path) -> Vec<Instrument> {
+    let text = std::fs::read_to_string(file).unwrap_or_default();
+    let mut all = Vec::new();
+    for line in text.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok()) {
+        let url = line["url"].as_str().unwrap_or_default();
+        let body = line["body"].as_str().or(line["text"].as_str()).unwrap_or_default();
+        all.extend(venue.reply_instruments(url, body).into_iter().map(|entry| entry.instrument));
+    }
+    all.extend(catalogue(venue).others);
+    all
+}
+
+#[test]
+fn recorded_frames_are_read_alike() {
+    for (venue, known, frames) in recorded() {
+        let mut both = Both::new(venue, &known);
+        for frame in &frames {
+            both.feed(frame).unwrap();
+        }
+    }
+}
+
+/// What is done to one of the frames of a market.
+#[derive(Clone, Debug)]
+enum Damage {
+    Replace(prop::sample::Index, u8),
+    Remove(prop::sample::Index, usize),
+    Insert(prop::sample::Index, String),
+    Repeat,
+    Drop,
+}
+
+fn damage() -> impl Strategy<Value = Damage> {
+    let at = || any::<prop::sample::Index>();
+    let words = prop::sample::select(vec![
+        " ",
+        "0",
+        "00",
+        "-",
+        "+",
+        ".",
+        "e-8",
+        "1e3",
+        "\"",
+        "\\u0041",
+        ",",
+        "]",
+        "}",
+        "[]",
+        "null",
+        "99999999999999999999",
+        "\"x\":1,",
+        "{",
+        "0.00000000000000000001",
+        "\u{e9}",
+    ]);
+    prop_oneof![
+        4 => (at(), b' '..=b'~').prop_map(|(at, byte)| Damage::Replace(at, byte)),
+        2 => (at(), 1_usize..12).prop_map(|(at, len)| Damage::Remove(at, len)),
+        4 => (at(), words).prop_map(|(at, word)| Damage::Insert(at, word.to_owned())),
+        1 => Just(Damage::Repeat),
+        1 => Just(Damage::Drop),
+    ]
+}
+
+/// The frames that take a frame's place.
+fn damaged(frame: &str, damage: &Damage) -> Vec<String> {
+    let place = |at: &prop::sample::Index| at.index(frame.len().max(1)).min(frame.len());
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).map(|text| vec![text]).unwrap_or_default();
+    let mut bytes = frame.as_bytes().to_vec();
+    match damage {
+        Damage::Replace(at, byte) => {
+            if let Some(old) = bytes.get_mut(place(at)) {
+                *old = *byte;
+            }
+            text(bytes)
+        }
+        Damage::Remove(at, len) => {
+            let from = place(at);
+            bytes.drain(from..(from + len).min(bytes.len()));
+            text(bytes)
+        }
+        Damage::Insert(at, word) => {
+            let at = place(at);
+            bytes.splice(at..at, word.bytes());
+            text(bytes)
+        }
+        Damage::Repeat => vec![frame.to_owned(), frame.to_owned()],
+        Damage::Drop => Vec::new(),
+    }
+}
+
+fn cases(usual: u32) -> ProptestConfig {
+    let asked = std::env::var("PROPTEST_CASES").ok().and_then(|text| text.parse().ok());
+    ProptestConfig::with_cases(asked.unwrap_or(usual))
+}
+
+proptest! {
+    #![proptest_config(cases(256))]
+
+    #[test]
+    fn damaged_frames_are_read_alike(
+        damages in prop::collection::vec((any::<prop::sample::Index>(), damage()), 1..40),
+    ) {
+        thread_local! {
+            static MADE: Vec<(&'static dyn Venue, Vec<String>)> = made(120);
+        }
+        MADE.with(|made| -> Result<(), TestCaseError> {
+            for (venue, frames) in made {
+                let mut both = Both::new(*venue, &catalogue(*venue));
+                for (index, frame) in frames.iter().enumerate() {
+                    let hit = damages.iter().find(|(at, _)| at.index(frames.len()) == index);
+                    for frame in hit.map_or_else(|| vec![frame.clone()], |(_, damage)| damaged(frame, damage)) {
+                        both.feed(&frame).map_err(|error| TestCaseError::fail(format!("{}: {error}", venue.name())))?;
+                    }
+                }
+            }
+            Ok(())
+        })?;
+    }
+}
