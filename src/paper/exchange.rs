@@ -8,14 +8,14 @@ use crate::connector::OrderRequest;
 use crate::market::{FeedStats, GroupKind, InstrumentId, Source, SourceError, Timestamp};
 use crate::order::{AccountId, ClientOrderId, Money, NewOrder, OrderKind, OrderRef, SessionId};
 use crate::sim::{
-    Admin, ConfigError, Input, LedgerEntry, Owner, PositionState, Request, RequestBody, SimConfig,
+    Admin, ConfigError, Input, LedgerEntry, Owner, PositionState, PublicMarket, Request, RequestBody, SimConfig,
     SimulatedExchange, Update, UpdateBody,
 };
 
 use super::agent::Agent;
 use super::life::{Life, LifeEvent, Lives};
 use super::outbox::Outbox;
-use super::prints::{Prints, PublicPrint};
+use super::prints::{Candle, Prints, PublicPrint};
 use super::{Dictionary, Journal, JournalError, NoJournal, TraderView};
 
 /// A paper exchange that cannot go on.
@@ -125,6 +125,8 @@ pub struct PaperExchange {
     traders: BTreeMap<SessionId, TraderView>,
     lives: Lives,
     prints: Prints,
+    /// What was delivered since somebody last asked, where somebody does.
+    heard: Option<Vec<Update>>,
     journal: Box<dyn Journal>,
     /// The wall clock that it follows, where its market is live.
     wall: Option<Box<dyn Wall>>,
@@ -140,6 +142,7 @@ impl PaperExchange {
         options: PaperOptions,
     ) -> Result<Self, PaperError> {
         let sim = SimulatedExchange::new(config)?;
+        let tape_only = sim.config().public_market == PublicMarket::Tape;
         let mut feed = Feed { source, next: None, ended: false, messages: 0 };
         let now = feed.peek()?.unwrap_or_default();
         Ok(Self {
@@ -155,7 +158,8 @@ impl PaperExchange {
             scratch: Vec::new(),
             traders: BTreeMap::new(),
             lives: Lives::default(),
-            prints: Prints::default(),
+            prints: Prints::new(tape_only),
+            heard: None,
             journal: Box::new(NoJournal),
             wall: None,
             agent: None,
@@ -250,6 +254,39 @@ impl PaperExchange {
     /// The last public trades of an instrument, newest first.
     pub fn prints(&self, instrument: InstrumentId) -> impl Iterator<Item = &PublicPrint> {
         self.prints.last(instrument)
+    }
+
+    /// How many public trades there were of an instrument since the start.
+    pub fn print_count(&self, instrument: InstrumentId) -> u64 {
+        self.prints.count(instrument)
+    }
+
+    /// Candles of the public trades: those of `step` (whole minutes) whose start is in `from..=to`, oldest first. Where
+    /// nothing traded a candle is flat; before the first trade there is none. Spans are counted from the epoch plus
+    /// `anchor` (four days where weeks begin on Monday).
+    pub fn candles(
+        &self,
+        instrument: InstrumentId,
+        step: Duration,
+        anchor: Duration,
+        (from, to): (Timestamp, Timestamp),
+    ) -> Vec<Candle> {
+        self.prints.candles(instrument, step, anchor, (from, to.min(self.now)))
+    }
+
+    /// What traded in the last 24 hours, as one candle; `None` before the first public trade.
+    pub fn day(&self, instrument: InstrumentId) -> Option<Candle> {
+        self.prints.day(instrument, self.now)
+    }
+
+    /// From now on keeps what is delivered to traders, until it is [taken](Self::take_heard).
+    pub fn listen(&mut self) {
+        self.heard.get_or_insert_default();
+    }
+
+    /// What was delivered to traders since the last time, in order.
+    pub fn take_heard(&mut self) -> Vec<Update> {
+        self.heard.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
     /// The life of the order that was placed with the request `tag`.
@@ -625,6 +662,9 @@ impl PaperExchange {
                 UpdateBody::Liquidation(told) => {
                     self.traders.values_mut().for_each(|trader| trader.see_liquidation(self.now, told));
                 }
+            }
+            if let Some(heard) = &mut self.heard {
+                heard.push(update);
             }
         }
         Ok(())

@@ -30,5 +30,5 @@ pub use exchange::{LIVE_PATIENCE, PaperError, PaperExchange, PaperOptions, Stop,
 pub use journal::{Journal, JournalError, NoJournal};
 pub use life::{Life, LifeEntry, LifeEvent};
 pub use pacer::{Pace, Pacer};
-pub use prints::PublicPrint;
+pub use prints::{Candle, PublicPrint};
 pub use view::{FillRow, Known, TraderView};

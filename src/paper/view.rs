@@ -132,6 +132,11 @@ impl TraderView {
         self.by_id.get(&id).and_then(|number| self.orders.get(number))
     }
 
+    /// The order that the request with that tag placed.
+    pub fn by_tag(&self, tag: u64) -> Option<&Known> {
+        self.by_tag.get(&tag).and_then(|number| self.orders.get(number))
+    }
+
     /// What the account has of an asset.
     pub fn balance(&self, asset: u16) -> Balance {
         self.balances.get(&asset).copied().unwrap_or_default()
