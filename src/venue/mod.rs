@@ -5,6 +5,7 @@
 //! Start at [`Venue`]; to add one, write its folder and add a line to [`VENUES`].
 //! [`connectors`] is the table of names that users type.
 
+pub mod api;
 pub mod bitget;
 pub mod bitmart;
 pub mod bitmex;
@@ -15,10 +16,13 @@ pub mod hitbtc;
 pub mod infer;
 pub mod live;
 mod news;
+mod limits;
 pub mod phemex;
 mod reading;
 mod rules;
 mod scan;
+#[cfg(test)]
+pub(crate) mod served;
 #[cfg(test)]
 mod testing;
 mod text;
@@ -159,6 +163,11 @@ pub trait Venue: Sync {
 
     /// What there is to say of an exchange that has closed; `None` where it is open.
     fn closed(&self) -> Option<&'static str> {
+        None
+    }
+
+    /// Its own interface, to serve; `None` where it is not built yet.
+    fn api(&self) -> Option<Box<dyn api::NativeApi>> {
         None
     }
 

@@ -1,9 +1,11 @@
-//! BitMart, spot and futures: symbols, catalogue, fees, errors, and its public WebSocket frames both ways.
+//! BitMart, spot and futures: symbols, catalogue, fees, errors, its public WebSocket frames both ways, and its own
+//! interface for whoever serves it (`api`).
 //!
-//! Never here: margin and positions, its private interface.
+//! Never here: margin and positions.
 //! Start at [`Bitmart`]; `wire` has the frames as types, `scan` reads the two hot ones in place, `decode` has the
 //! rules of versions and channels.
 
+mod api;
 mod decode;
 mod either;
 mod encode;
@@ -25,6 +27,7 @@ use std::path::Path;
 
 use smol_str::SmolStr;
 
+use super::api::NativeApi;
 use super::catalogue::{Catalogue, CatalogueError, Entry};
 use super::live::{Hosts, Session};
 use super::{Decoder, Encoder, Known, Marks, NativeEnding, NativeError, Quirks, Refused, Venue, connectors};
@@ -150,6 +153,10 @@ impl Venue for Bitmart {
 
     fn closed(&self) -> Option<&'static str> {
         Some("BitMart stopped trading on 2026-08-26")
+    }
+
+    fn api(&self) -> Option<Box<dyn NativeApi>> {
+        Some(Box::new(api::BitmartApi::default()))
     }
 
     fn refusal(&self, refused: &Refused<'_>) -> NativeError {
