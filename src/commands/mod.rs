@@ -10,6 +10,7 @@ pub mod connectors;
 pub mod convert;
 pub mod inspect;
 pub mod record;
+pub mod serve;
 pub mod synth;
 
 use std::error::Error;
@@ -32,6 +33,8 @@ pub enum Command {
     Connectors(connectors::Args),
     /// Open a paper connector and trade: the shell, or a script
     Connect(Box<connect::Args>),
+    /// Serve exchanges' own REST and WebSocket interfaces on paper, for bots and their libraries
+    Serve(Box<serve::Args>),
     /// Run a strategy over recorded data in virtual time and report what came of it
     Backtest(Box<backtest::Args>),
     /// Record an exchange's live market as a tape
@@ -54,6 +57,7 @@ impl Command {
         match self {
             Self::Connectors(args) => connectors::run(args, out, global.json),
             Self::Connect(args) => connect::run(args, global, out),
+            Self::Serve(args) => serve::run(args, global, out),
             Self::Backtest(args) => backtest::run(args, global, out),
             Self::Record(args) => record::run(args, global, out),
             Self::Inspect(args) => inspect::run(args, out, global.json),

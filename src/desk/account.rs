@@ -30,7 +30,7 @@ pub struct AccountArgs {
 /// The largest amount that an account may have of an asset: beyond it products of real prices are no longer exact.
 const MOST: Decimal = Decimal::from_parts(2_764_472_320, 232_830, 0, false, 0);
 
-fn balance(text: &str) -> Result<(Asset, Decimal), String> {
+pub(crate) fn balance(text: &str) -> Result<(Asset, Decimal), String> {
     let parts = text.split_once('=').filter(|(asset, _)| !asset.is_empty());
     let amount = parts.and_then(|(_, amount)| Decimal::from_str_exact(amount).ok());
     match (parts, amount) {
@@ -186,9 +186,9 @@ fn split_orders(file: &mut AccountFile, names: &Dictionary) -> (Vec<KeptOrder>, 
 }
 
 /// Amounts by number of asset, and amounts of assets that are not traded here.
-type Deposits = (Vec<(u16, Money)>, BTreeMap<Asset, Decimal>);
+pub(super) type Deposits = (Vec<(u16, Money)>, BTreeMap<Asset, Decimal>);
 
-fn deposits(file: &AccountFile, names: &Dictionary) -> Result<Deposits, DeskError> {
+pub(super) fn deposits(file: &AccountFile, names: &Dictionary) -> Result<Deposits, DeskError> {
     let (mut deposits, mut idle) = (Vec::new(), BTreeMap::new());
     for (asset, amount) in &file.balances {
         let Some(index) = names.asset_index(asset) else {

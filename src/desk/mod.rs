@@ -5,11 +5,13 @@
 
 mod account;
 pub mod options;
+pub mod serve;
 pub mod settings;
 pub mod tables;
 pub mod time;
 
 use account::Place;
+pub(crate) use account::balance as account_balance;
 pub use account::{AccountArgs, Store};
 
 use std::cell::RefCell;

@@ -2,14 +2,16 @@
 //!
 //! [`tape`] reads and writes recorded frames, [`csv`] Tardis datasets; [`recording`] is a file of either kind.
 //! [`merge`] plays several sources as one, [`borrow`] puts another venue's market under this venue's rules, [`clock`]
-//! plays by the exchange's time, [`synth`] makes a market of a seed, [`open`] finds all of it for a connector,
-//! [`infer`] guesses the rules of an instrument that nobody describes, [`gauge`] watches files as they are read,
-//! [`ahead`] reads a source on another thread, [`live`] reads an exchange's public sockets and records them.
+//! plays by the exchange's time, [`moved`] moves a market in time, [`beside`] plays those of several connectors,
+//! [`synth`] makes a market of a seed, [`open`] finds all of it for a connector, [`infer`] guesses the rules of an
+//! instrument that nobody describes, [`gauge`] watches files as they are read, [`ahead`] reads a source on another
+//! thread, [`live`] reads an exchange's public sockets and records them.
 //!
 //! Never here: account state, orders, a venue's spelling of anything.
 //! Start at [`recording::Recording`] and [`merge::Merge`].
 
 pub mod ahead;
+pub mod beside;
 pub mod borrow;
 pub mod clock;
 pub mod convert;
@@ -20,6 +22,7 @@ pub mod inspect;
 pub mod lines;
 pub mod live;
 pub mod merge;
+pub mod moved;
 pub mod open;
 pub mod outfile;
 mod pump;

@@ -1,0 +1,354 @@
+//! One exchange that is served: the simulation, the venue's interface over it, and the sockets of its clients.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::sync::mpsc::UnboundedSender;
+
+use crate::market::Timestamp;
+use crate::paper::{PaperError, PaperExchange, PaperHandle};
+use crate::venue::Frame;
+use crate::venue::api::{Access, Call, Called, Fault, NativeApi, Out, Posts, Reply, Room, SocketId, Waiting};
+
+use super::wall;
+
+/// For so long of market time at most nobody is told anything: pushes are cut by it.
+const SLICE: i64 = 100_000_000;
+/// So many bytes may wait for a client before it is given up.
+const MOST_QUEUED: usize = 64 << 20;
+
+/// The way to one client's socket.
+pub(super) struct Outlet {
+    pub(super) sender: UnboundedSender<Out>,
+    /// Bytes on their way.
+    pub(super) queued: Arc<AtomicUsize>,
+}
+
+/// What moves between two looks at an exchange.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Moved {
+    /// Market messages that were played.
+    pub messages: u64,
+    /// Updates that reached traders.
+    pub updates: u64,
+}
+
+impl std::ops::AddAssign for Moved {
+    fn add_assign(&mut self, other: Self) {
+        self.messages += other.messages;
+        self.updates += other.updates;
+    }
+}
+
+/// What only one hand may have at a time, beside the exchange.
+struct Stage {
+    api: Box<dyn NativeApi>,
+    access: Access,
+    sockets: BTreeMap<SocketId, Outlet>,
+    posts: Posts,
+    /// Why the exchange cannot go on.
+    failed: Option<String>,
+    frames: u64,
+    slow: u64,
+}
+
+/// One exchange that is served.
+pub struct Hall {
+    /// The venue's name: its mount.
+    pub name: &'static str,
+    /// The connectors that it stands for.
+    pub connectors: Vec<&'static str>,
+    /// Hosts that are the venue's own.
+    pub hosts: &'static [&'static str],
+    /// Where its clients look for sockets.
+    pub socket_path: &'static str,
+    /// When clients were let in.
+    pub opened: Timestamp,
+    paper: PaperHandle,
+    stage: Mutex<Stage>,
+    next_socket: AtomicU64,
+    /// Somebody's request may have been answered.
+    pub(super) moved: Notify,
+}
+
+impl Hall {
+    /// Serves an exchange through a venue's interface.
+    pub fn new(
+        name: &'static str,
+        connectors: Vec<&'static str>,
+        api: Box<dyn NativeApi>,
+        paper: PaperHandle,
+        access: Access,
+    ) -> Self {
+        let opened = paper.lock().now();
+        let (hosts, socket_path) = (api.hosts(), api.socket_path());
+        let stage = Stage {
+            api,
+            access,
+            sockets: BTreeMap::new(),
+            posts: Vec::new(),
+            failed: None,
+            frames: 0,
+            slow: 0,
+        };
+        Self {
+            name,
+            connectors,
+            hosts,
+            socket_path,
+            opened,
+            paper,
+            stage: Mutex::new(stage),
+            next_socket: AtomicU64::new(1),
+            moved: Notify::new(),
+        }
+    }
+
+    fn stage(&self) -> MutexGuard<'_, Stage> {
+        // A panic is our bug, not the end of everybody's session.
+        self.stage.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The exchange.
+    pub fn paper(&self) -> MutexGuard<'_, PaperExchange> {
+        self.paper.lock()
+    }
+
+    /// The exchange, to share.
+    pub fn handle(&self) -> PaperHandle {
+        self.paper.clone()
+    }
+
+    /// Who may trade.
+    pub fn access(&self) -> Access {
+        self.stage().access.clone()
+    }
+
+    /// Lets others in.
+    pub(super) fn change_access<T>(
+        &self,
+        change: impl FnOnce(&mut Access, &mut PaperExchange) -> Result<T, String>,
+    ) -> Result<T, String> {
+        let mut stage = self.stage();
+        let mut paper = self.paper.lock();
+        let changed = change(&mut stage.access, &mut paper)?;
+        stage.settle(&mut paper);
+        Ok(changed)
+    }
+
+    /// A number for its state.
+    pub fn state_hash(&self) -> u64 {
+        self.paper.lock().sim().state_hash()
+    }
+
+    /// Why it cannot go on, if it cannot.
+    pub fn failure(&self) -> Option<String> {
+        self.stage().failed.clone()
+    }
+
+    /// Frames sent to clients, sockets that were given up.
+    pub(super) fn counts(&self) -> (u64, u64) {
+        let stage = self.stage();
+        (stage.frames, stage.slow)
+    }
+
+    /// How much market time has passed since clients were let in.
+    pub(super) fn elapsed(&self) -> Duration {
+        let nanos = self.paper.lock().now().nanos_since(self.opened);
+        Duration::from_nanos(u64::try_from(nanos).unwrap_or(0))
+    }
+
+    /// Lets time pass, in slices after each of which clients are told.
+    pub(super) fn advance_to(&self, elapsed: Duration) -> Moved {
+        let until = self.opened.plus(elapsed);
+        let mut moved = Moved::default();
+        loop {
+            let mut stage = self.stage();
+            let mut paper = self.paper.lock();
+            if paper.now() >= until || stage.failed.is_some() {
+                break;
+            }
+            let slice = (paper.now().nanos().div_euclid(SLICE) + 1).saturating_mul(SLICE);
+            let before = paper.messages();
+            let went = paper.advance_to(until.min(Timestamp::from_nanos(slice)));
+            moved += Moved { messages: paper.messages() - before, updates: stage.settle(&mut paper) };
+            stage.see(went);
+            // Between slices others have their turn.
+            drop((paper, stage));
+            self.moved.notify_waiters();
+        }
+        moved
+    }
+
+    /// Plays one market message; false at the end of the tape.
+    pub(super) fn step(&self) -> (Moved, bool) {
+        let mut stage = self.stage();
+        let mut paper = self.paper.lock();
+        if stage.failed.is_some() {
+            return (Moved::default(), false);
+        }
+        let played = paper.step(1);
+        let messages = *played.as_ref().unwrap_or(&0);
+        let moved = Moved { messages, updates: stage.settle(&mut paper) };
+        stage.see(played.map(|_| ()));
+        drop((paper, stage));
+        self.moved.notify_waiters();
+        (moved, messages > 0)
+    }
+
+    /// Whether the source has no more messages.
+    pub(super) fn at_end(&self) -> bool {
+        self.paper.lock().at_end()
+    }
+
+    /// Answers a request, or says what it waits for. `now`: how far the market should be by the clock.
+    pub(super) fn call(&self, now: Option<Duration>, call: &Call<'_>) -> Called {
+        let mut stage = self.stage();
+        let mut paper = self.paper.lock();
+        if stage.failed.is_some() {
+            return stage.api.fault(Fault::Down).into();
+        }
+        stage.catch_up(&mut paper, now.map(|elapsed| self.opened.plus(elapsed)));
+        let Stage { api, access, .. } = &mut *stage;
+        let called = api.call(&mut Room { paper: &mut paper, access, wall: wall() }, call);
+        // What is due at this instant happens before anybody is answered.
+        let here = paper.now();
+        let went = paper.advance_to(here);
+        stage.see(went);
+        match called {
+            Ok(Called::Done(reply)) => {
+                stage.settle(&mut paper);
+                reply.into()
+            }
+            Ok(Called::Waiting(waiting)) => match stage.finish(&mut paper, waiting) {
+                Ok(reply) => reply.into(),
+                Err(waiting) => Called::Waiting(waiting),
+            },
+            Err(error) => {
+                stage.see(Err(error));
+                stage.api.fault(Fault::Down).into()
+            }
+        }
+    }
+
+    /// Makes a reply if what it waits for is there. Where time stands still, it passes until it is.
+    pub(super) fn finish(&self, waiting: Waiting, still: bool) -> Called {
+        let mut stage = self.stage();
+        let mut paper = self.paper.lock();
+        if stage.failed.is_some() {
+            return stage.api.fault(Fault::Down).into();
+        }
+        if still {
+            for tag in &waiting.tags {
+                let went = paper.run_until_answer(waiting.session, *tag).map(|_| ());
+                stage.see(went);
+            }
+        }
+        match stage.finish(&mut paper, waiting) {
+            Ok(reply) => reply.into(),
+            // The tape has ended and no answer is on its way.
+            Err(_) if still => stage.api.fault(Fault::Down).into(),
+            Err(waiting) => Called::Waiting(waiting),
+        }
+    }
+
+    /// Answers what never became a request.
+    pub(super) fn fault(&self, fault: Fault) -> Reply {
+        self.stage().api.fault(fault)
+    }
+
+    /// Opens a socket, or answers that there is none.
+    pub(super) fn open(&self, call: &Call<'_>, outlet: Outlet) -> Result<SocketId, Reply> {
+        let id = SocketId(self.next_socket.fetch_add(1, Ordering::Relaxed));
+        let mut stage = self.stage();
+        let mut paper = self.paper.lock();
+        let Stage { api, access, posts, .. } = &mut *stage;
+        api.open(&mut Room { paper: &mut paper, access, wall: wall() }, id, call, posts)?;
+        stage.sockets.insert(id, outlet);
+        stage.settle(&mut paper);
+        Ok(id)
+    }
+
+    /// Takes a frame of a client.
+    pub(super) fn hear(&self, now: Option<Duration>, socket: SocketId, frame: Frame<'_>) {
+        let mut stage = self.stage();
+        let mut paper = self.paper.lock();
+        stage.catch_up(&mut paper, now.map(|elapsed| self.opened.plus(elapsed)));
+        let Stage { api, access, posts, .. } = &mut *stage;
+        let heard = api.hear(&mut Room { paper: &mut paper, access, wall: wall() }, socket, frame, posts);
+        let here = paper.now();
+        let went = heard.and_then(|()| paper.advance_to(here));
+        stage.see(went);
+        stage.settle(&mut paper);
+    }
+
+    /// A client is gone.
+    pub(super) fn close(&self, socket: SocketId) {
+        let mut stage = self.stage();
+        stage.sockets.remove(&socket);
+        stage.api.close(socket);
+    }
+
+    /// Ends all sockets.
+    pub(super) fn close_all(&self) {
+        for outlet in self.stage().sockets.values() {
+            // Who is gone needs no farewell.
+            let _ = outlet.sender.send(Out::Close(1001, "the gateway is shutting down"));
+        }
+    }
+}
+
+impl Stage {
+    /// Brings the market to where the clock says it is, if that is near; the rest is for the clock's own thread.
+    fn catch_up(&mut self, paper: &mut PaperExchange, until: Option<Timestamp>) {
+        let Some(until) = until else { return };
+        if until > paper.now() && until.nanos_since(paper.now()) <= SLICE && self.failed.is_none() {
+            let went = paper.advance_to(until);
+            self.see(went);
+        }
+    }
+
+    fn see(&mut self, went: Result<(), PaperError>) {
+        if let Err(error) = went {
+            self.failed.get_or_insert(error.to_string());
+        }
+    }
+
+    fn finish(&mut self, paper: &mut PaperExchange, waiting: Waiting) -> Result<Reply, Waiting> {
+        if !waiting.is_answered(paper) {
+            return Err(waiting);
+        }
+        let reply = waiting.finish(&mut Room { paper, access: &self.access, wall: wall() });
+        self.settle(paper);
+        Ok(reply)
+    }
+
+    /// Tells the clients what is new; returns how many updates reached traders.
+    fn settle(&mut self, paper: &mut PaperExchange) -> u64 {
+        let heard = paper.take_heard();
+        let Self { api, access, posts, .. } = self;
+        api.publish(&mut Room { paper, access, wall: wall() }, &heard, posts);
+        for (socket, out) in std::mem::take(posts) {
+            let Some(outlet) = self.sockets.get(&socket) else { continue };
+            let bytes = match &out {
+                Out::Text(text) => text.len(),
+                Out::Binary(bytes) => bytes.len(),
+                Out::Close(..) => 0,
+            };
+            self.frames += 1;
+            let queued = outlet.queued.fetch_add(bytes, Ordering::Relaxed);
+            let fits = queued <= MOST_QUEUED;
+            let out = if fits { out } else { Out::Close(1008, "too slow") };
+            let gone = outlet.sender.send(out).is_err();
+            if !fits || gone {
+                self.slow += u64::from(!fits);
+                self.sockets.remove(&socket);
+                self.api.close(socket);
+            }
+        }
+        u64::try_from(heard.len()).unwrap_or(u64::MAX)
+    }
+}
