@@ -1,0 +1,54 @@
+"""A table of client × case: each row passes, or says what the venue has none of and why. Anything else fails."""
+
+import sys
+import traceback
+
+
+class Table:
+    def __init__(self, client):
+        self.client = client
+        self.rows = []
+
+    def case(self, name):
+        """Runs a function as a case."""
+
+        def run(function):
+            try:
+                note = function() or ""
+                self.rows.append((name, "pass", note))
+            except Exception as error:  # every failure is a row
+                traceback.print_exc()
+                self.rows.append((name, "FAIL", f"{type(error).__name__}: {error}"))
+            return function
+
+        return run
+
+    def none(self, name, why):
+        """The venue has none of it."""
+        self.rows.append((name, "the venue has none", why))
+
+    def broken(self, name, why):
+        """The client cannot do it with the real venue either; what it would have needed is checked another way."""
+        self.rows.append((name, "the client cannot", why))
+
+    def end(self):
+        """Prints the rows; the exit code is 1 where one failed."""
+        width = max(len(name) for name, _, _ in self.rows)
+        for name, result, note in self.rows:
+            print(f"{self.client}  {name:<{width}}  {result}{': ' + note if note else ''}")
+        sys.exit(1 if any(result == "FAIL" for _, result, _ in self.rows) else 0)
+
+
+def check(condition, what):
+    if not condition:
+        raise AssertionError(what)
+
+
+def raises(kind, function):
+    """The exception that a call must end with: this class and no other."""
+    try:
+        result = function()
+    except Exception as error:
+        check(type(error) is kind, f"{type(error).__name__} instead of {kind.__name__}: {error}")
+        return error
+    raise AssertionError(f"no {kind.__name__}: {result}")
