@@ -169,6 +169,11 @@ impl KeyArgs {
 /// Opens the exchanges and serves them until Ctrl-C.
 pub fn run(args: &Args, global: &Global, out: &mut dyn Write) -> Done {
     let (accounts, keys) = args.keys.read()?;
+    if args.source.is_live() {
+        let why =
+            "live markets are not served in this build; try --demo, --synth SEED, --tape FILE or --csv FILE";
+        return Err(DeskError::failed(format!("serve: {why}")).into());
+    }
     let desk = Desk {
         source: SourceArgs { several: args.names.len() > 1, ..args.source.clone() },
         sim: SimArgs {
@@ -180,6 +185,7 @@ pub fn run(args: &Args, global: &Global, out: &mut dyn Write) -> Done {
         store: Store::None,
         settings: global.settings()?,
         scripted: true,
+        record: None,
         warnings: RefCell::default(),
     };
     let moved_to = (!args.keep_time).then(wall);

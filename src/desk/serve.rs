@@ -79,7 +79,7 @@ impl Desk {
             paper.open_account(account.id, account.session, &deposits)?;
             opened.push(account);
         }
-        super::first_book(&mut paper, &chosen)?;
+        super::first_book(&mut paper, &chosen, None)?;
         // What the first books took of the warm-up is part of it.
         let warm = self.source.warmup.unwrap_or_default();
         let end = paper.started().plus(warm).max(paper.now());
@@ -97,7 +97,7 @@ impl Desk {
         paper: &PaperExchange,
     ) -> Result<Vec<(u16, crate::order::Money)>, DeskError> {
         let names = paper.names();
-        let known: Vec<_> = names.assets().cloned().collect();
+        let known: Vec<_> = names.funds().cloned().collect();
         let mut file = AccountFile::new(connector, name);
         file.balances.extend(self.starting_balances(&known)?);
         let (deposits, _): Deposits = deposits(&file, names)?;

@@ -243,7 +243,8 @@ impl Frames {
         let markets = config.instruments.iter().zip(0..).map(|(instrument, id)| {
             let price = usual_price(instrument.pair.base.as_str());
             let seed = (config.seed, config.start);
-            let (ways, funding) = ((config.walk, config.crash), config.venue.funding());
+            let ways = (config.walk, config.crash);
+            let funding = (config.venue.funding(), config.venue.tells_settlements());
             let mut model = Model::new(InstrumentId(id), instrument, price, seed, ways, funding);
             let mut log = EventLog::default();
             model.open(&mut log);

@@ -8,8 +8,8 @@ use crate::connector::OrderRequest;
 use crate::market::{FeedStats, GroupKind, InstrumentId, Source, SourceError, Timestamp};
 use crate::order::{AccountId, ClientOrderId, Money, NewOrder, OrderKind, OrderRef, SessionId};
 use crate::sim::{
-    Admin, ConfigError, Input, LedgerEntry, Owner, PositionState, PublicMarket, Request, RequestBody, SimConfig,
-    SimulatedExchange, Update, UpdateBody,
+    Admin, ConfigError, Input, LedgerEntry, Owner, PositionState, PublicMarket, Request, RequestBody,
+    SimConfig, SimulatedExchange, Update, UpdateBody,
 };
 
 use super::agent::Agent;

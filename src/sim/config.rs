@@ -5,7 +5,7 @@ use std::time::Duration;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
-use crate::market::{Asset, FeedDepth, Instrument};
+use crate::market::{Asset, FeedDepth, Instrument, Timestamp};
 use crate::order::{Leverage, MarginMode, PositionMode, SelfTrade};
 
 /// Everything a simulated exchange is made from. The same configuration, seed and inputs give the same updates.
@@ -145,6 +145,14 @@ pub struct FundingTimes {
 impl FundingTimes {
     /// 00:00, 08:00 and 16:00.
     pub const EVERY_EIGHT_HOURS: Self = Self { first: Duration::ZERO, every: Duration::from_secs(8 * 3_600) };
+
+    /// The first one after `time`.
+    pub fn next(self, time: Timestamp) -> Timestamp {
+        let nanos = |length: Duration| i64::try_from(length.as_nanos()).unwrap_or(i64::MAX);
+        let (every, first) = (nanos(self.every).max(1), nanos(self.first));
+        let since = time.nanos().saturating_sub(first).rem_euclid(every);
+        Timestamp::from_nanos(time.nanos().saturating_add(every - since))
+    }
 }
 
 /// How a venue reckons margin, where venues differ. `docs/perpetuals.md` has the formulas with their sources.

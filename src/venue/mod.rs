@@ -14,9 +14,9 @@ pub mod connectors;
 pub mod contracts;
 pub mod hitbtc;
 pub mod infer;
+mod limits;
 pub mod live;
 mod news;
-mod limits;
 pub mod phemex;
 mod reading;
 mod rules;
@@ -35,7 +35,7 @@ use crate::market::{
     EventLog, FeedDepth, FeedStats, Group, Instrument, InstrumentId, Pair, Product, Side, Timestamp,
 };
 use crate::order::{CancelReason, OrderKind, RejectReason};
-use crate::sim::{ContractTerms, FeeSchedule, VenueRules};
+use crate::sim::{ContractTerms, FeeSchedule, FundingTimes, VenueRules};
 
 use catalogue::{Catalogue, CatalogueError, Entry};
 
@@ -142,7 +142,12 @@ pub trait Venue: Sync {
 
     /// When funding of its contracts is due, where a contract's own list does not say.
     fn funding(&self) -> FundingTimes {
-        FundingTimes { every: Duration::from_secs(8 * 3_600), after_midnight: Duration::ZERO, settled: false }
+        FundingTimes::EVERY_EIGHT_HOURS
+    }
+
+    /// Whether it tells of each funding once it is done, too.
+    fn tells_settlements(&self) -> bool {
+        false
     }
 
     /// A decoder of its public frames.
@@ -176,27 +181,6 @@ pub trait Venue: Sync {
 
     /// How it says that an order ended before all of it filled.
     fn ending(&self, reason: CancelReason, anything_filled: bool) -> NativeEnding;
-}
-
-/// When funding is due, in UTC.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct FundingTimes {
-    /// The time between two of them; a whole number of them makes a day.
-    pub every: Duration,
-    /// The first of a day.
-    pub after_midnight: Duration,
-    /// Whether the exchange tells of each when it is done, too.
-    pub settled: bool,
-}
-
-impl FundingTimes {
-    /// The first one after `time`.
-    pub fn next(self, time: Timestamp) -> Timestamp {
-        let nanos = |length: Duration| i64::try_from(length.as_nanos()).unwrap_or(i64::MAX);
-        let (every, first) = (nanos(self.every).max(1), nanos(self.after_midnight));
-        let since = time.nanos().saturating_sub(first).rem_euclid(every);
-        Timestamp::from_nanos(time.nanos().saturating_add(every - since))
-    }
 }
 
 /// A refused request, with what a venue needs to word its answer.

@@ -31,7 +31,7 @@ impl Served {
         balances: &[(&str, &str)],
     ) -> Self {
         let source = Renamed(market(lines), vec![instrument.clone()]);
-        let markets = vec![MarketConfig { instrument, fees, depth: FeedDepth::Full, tradable: true }];
+        let markets = vec![MarketConfig::spot(instrument, fees)];
         let config = SimConfig {
             queue: QueueModel::Conservative,
             latency: LatencyModel::None,

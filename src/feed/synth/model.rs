@@ -11,7 +11,7 @@ use super::{Crash, Walk, usual_price};
 use crate::market::{
     EventLog, GroupKind, Instrument, InstrumentId, MarketEvent, Price, Product, Qty, Side, Timestamp,
 };
-use crate::venue::FundingTimes;
+use crate::sim::FundingTimes;
 
 /// Levels a side, as many as the feed shows.
 const LEVELS: usize = 100;
@@ -77,7 +77,7 @@ impl Model {
         price: f64,
         (seed, start): (u64, Timestamp),
         (walk, crash): (Walk, Option<Crash>),
-        funding: FundingTimes,
+        funding: (FundingTimes, bool),
     ) -> Self {
         let step = |units: i64, scale: u8| units as f64 / power_of_ten(scale);
         let tick = step(instrument.rule.tick.units(), instrument.price_scale);

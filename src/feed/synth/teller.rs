@@ -8,7 +8,7 @@ use crate::market::{
     EventLog, FinePrice, FundingRate, GroupKind, Instrument, InstrumentId, MarketEvent, News, Price, Qty,
     Side, Timestamp,
 };
-use crate::venue::FundingTimes;
+use crate::sim::FundingTimes;
 
 /// Microseconds between marks, between funding rates.
 const MARK_EVERY: i64 = 1_000_000;
@@ -39,6 +39,8 @@ pub(super) struct Teller {
     /// Units of a fine price in one of the instrument's price units; 0 where they do not fit.
     fine: i64,
     funding: FundingTimes,
+    /// Whether each is told once it is done, too.
+    aloud: bool,
     start: Timestamp,
     /// When the next of each is due: microseconds since the start.
     next_mark: i64,
@@ -64,7 +66,7 @@ impl Teller {
         id: InstrumentId,
         instrument: &Instrument,
         (seed, start): (u64, Timestamp),
-        funding: FundingTimes,
+        (funding, aloud): (FundingTimes, bool),
         size: f64,
     ) -> Self {
         let mut dice = Dice::new(seed, &format!("news of {}", instrument.symbol));
@@ -78,6 +80,7 @@ impl Teller {
             lot: instrument.rule.lot.units(),
             fine: places.map_or(0, |places| 10_i64.pow(places)),
             funding,
+            aloud,
             start,
             next_mark: first,
             next_funding: first + 1_000,
@@ -128,7 +131,7 @@ impl Teller {
     /// Funding is done: the exchanges that say so say it, and the next one is the coming one.
     fn settle(&mut self, at: i64, out: &mut EventLog) {
         let (rate, due) = (self.rate(), self.due);
-        if self.funding.settled {
+        if self.aloud {
             out.push(MarketEvent::News(News::Funding { rate, due }));
             self.close(at, Some(due), out);
         }

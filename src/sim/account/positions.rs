@@ -462,11 +462,8 @@ impl Positions {
 
     /// The first funding of a contract after a time, by its venue's times.
     pub(crate) fn funding_after(&self, market: InstrumentId, now: Timestamp) -> Timestamp {
-        let Some(Some(listed)) = self.listed.get(market.index()) else { return Timestamp::MAX };
-        let nanos = |time: std::time::Duration| i64::try_from(time.as_nanos()).unwrap_or(i64::MAX);
-        let (first, every) = (nanos(listed.times.first), nanos(listed.times.every).max(1));
-        let turns = (now.nanos() - first).div_euclid(every) + 1;
-        Timestamp::from_nanos(first + turns * every)
+        let listed = self.listed.get(market.index()).and_then(Option::as_ref);
+        listed.map_or(Timestamp::MAX, |listed| listed.times.next(now))
     }
 }
 

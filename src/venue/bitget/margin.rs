@@ -3,12 +3,14 @@
 //!
 //! Never here: amounts. `sim` reckons with what is written here.
 
+use super::Bitget;
 use crate::market::{FundingRate, Instrument, Product};
 use crate::order::{Leverage, MarginMode, PositionMode};
 use crate::sim::{
-    ContractTerms, CrossMargin, FundingTimes, MaintenanceOn, OrderMargin, PositionRules, Rate, RiskTier,
-    TrimFirst, ValueRounding,
+    ContractTerms, CrossMargin, MaintenanceOn, OrderMargin, PositionRules, Rate, RiskTier, TrimFirst,
+    ValueRounding,
 };
+use crate::venue::Venue;
 
 /// One-way unless the account says hedge; maintenance and closing fee on the mark value; a tenth more than margin and fee
 /// is locked for an open order, as an account's log shows; a crossed position takes its margin at the mark, gains count.
@@ -56,7 +58,7 @@ pub(super) fn terms(instrument: &Instrument) -> Option<ContractTerms> {
         cumulative: false,
         leverage: Leverage::times(20),
         margin: MarginMode::Cross,
-        funding: FundingTimes::EVERY_EIGHT_HOURS,
+        funding: Bitget.funding(),
         funding_rate: FundingRate::default(),
     })
 }

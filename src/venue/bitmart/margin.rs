@@ -2,12 +2,14 @@
 //!
 //! Never here: amounts. `sim` reckons with what is written here.
 
+use super::Bitmart;
 use crate::market::{FundingRate, Instrument, Product};
 use crate::order::{Leverage, MarginMode, PositionMode};
 use crate::sim::{
-    ContractTerms, CrossMargin, FundingTimes, MaintenanceOn, OrderMargin, PositionRules, Rate, RiskTier,
-    TrimFirst, ValueRounding,
+    ContractTerms, CrossMargin, MaintenanceOn, OrderMargin, PositionRules, Rate, RiskTier, TrimFirst,
+    ValueRounding,
 };
+use crate::venue::Venue;
 
 /// The mode is one for the account; maintenance on the entry value and the closing fee on the mark value; leverage and
 /// margin mode change only while the account is flat in the symbol.
@@ -49,7 +51,7 @@ pub(super) fn terms(instrument: &Instrument) -> Option<ContractTerms> {
         cumulative: false,
         leverage: Leverage::times(10),
         margin: MarginMode::Cross,
-        funding: FundingTimes::EVERY_EIGHT_HOURS,
+        funding: Bitmart.funding(),
         funding_rate: FundingRate::default(),
     })
 }

@@ -3,16 +3,16 @@
 //!
 //! Never here: amounts. `sim` reckons with what is written here.
 
-use std::time::Duration;
-
 use rust_decimal::Decimal;
 
+use super::Bitmex;
 use crate::market::{Asset, FundingRate, Instrument, Product};
 use crate::order::{Leverage, MarginMode, PositionMode};
 use crate::sim::{
-    ContractTerms, CrossMargin, FundingTimes, MaintenanceOn, OrderMargin, PositionRules, Rate, RiskTier,
-    TrimFirst, ValueRounding,
+    ContractTerms, CrossMargin, MaintenanceOn, OrderMargin, PositionRules, Rate, RiskTier, TrimFirst,
+    ValueRounding,
 };
+use crate::venue::Venue;
 
 /// One net position; cross unless isolated; maintenance on the entry value; the fees of opening and closing are part of
 /// an order's margin; a reduce-only order with nothing to reduce is accepted and cancelled.
@@ -58,10 +58,7 @@ pub(super) fn terms(instrument: &Instrument) -> Option<ContractTerms> {
         cumulative: false,
         leverage: Leverage::times(100),
         margin: MarginMode::Cross,
-        funding: FundingTimes {
-            first: Duration::from_secs(4 * 3_600),
-            every: Duration::from_secs(8 * 3_600),
-        },
+        funding: Bitmex.funding(),
         funding_rate: FundingRate::default(),
     })
 }

@@ -27,13 +27,10 @@ use super::catalogue::{Catalogue, CatalogueError, Entry};
 use super::infer::UNKNOWN_QUOTE;
 use super::live::{Hosts, Session};
 use super::reading::Reading;
-use super::{
-    Decoder, Encoder, FundingTimes, Known, Marks, NativeEnding, NativeError, Quirks, Refused, Venue,
-    connectors,
-};
+use super::{Decoder, Encoder, Known, Marks, NativeEnding, NativeError, Quirks, Refused, Venue, connectors};
 use crate::market::{Instrument, Pair, Product, RuleOrigin};
 use crate::order::{CancelReason, SelfTrade};
-use crate::sim::{ClientIdScope, ContractTerms, FeeSchedule, PostOnlyAnswer, Rate, VenueRules};
+use crate::sim::{ClientIdScope, ContractTerms, FeeSchedule, FundingTimes, PostOnlyAnswer, Rate, VenueRules};
 
 use decode::BitmexProtocol;
 
@@ -135,7 +132,11 @@ impl Venue for Bitmex {
     /// 04:00, 12:00 and 20:00 UTC; the table `funding` has a row for each that is done.
     fn funding(&self) -> FundingTimes {
         let hours = |hours: u64| Duration::from_secs(hours * 3_600);
-        FundingTimes { every: hours(8), after_midnight: hours(4), settled: true }
+        FundingTimes { every: hours(8), first: hours(4) }
+    }
+
+    fn tells_settlements(&self) -> bool {
+        true
     }
 
     fn contract(&self, instrument: &Instrument) -> Option<ContractTerms> {

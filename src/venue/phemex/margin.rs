@@ -4,12 +4,14 @@
 
 use rust_decimal::Decimal;
 
+use super::Phemex;
 use crate::market::{FundingRate, Instrument, Product};
 use crate::order::{Leverage, MarginMode, PositionMode};
 use crate::sim::{
-    ContractTerms, CrossMargin, FundingTimes, MaintenanceOn, OrderMargin, PositionRules, Rate, RiskTier,
-    TrimFirst, ValueRounding,
+    ContractTerms, CrossMargin, MaintenanceOn, OrderMargin, PositionRules, Rate, RiskTier, TrimFirst,
+    ValueRounding,
 };
+use crate::venue::Venue;
 
 /// The mode is one for each symbol; an order's margin has the fees of opening and of closing at the bankruptcy price;
 /// maintenance on the entry value; losses count at once, gains when they are made.
@@ -58,7 +60,7 @@ pub(super) fn terms(instrument: &Instrument) -> Option<ContractTerms> {
         cumulative: true,
         leverage: Leverage::times(10),
         margin: MarginMode::Cross,
-        funding: FundingTimes::EVERY_EIGHT_HOURS,
+        funding: Phemex.funding(),
         funding_rate: FundingRate::default(),
     })
 }

@@ -57,8 +57,18 @@ fn read(paper: &PaperExchange, symbol: &str, fields: &Fields<'_>) -> Result<Tick
         _ => Some(price(&instrument, fields)?),
     };
     let client_id = client_id(fields)?.map(Into::into);
-    let order =
-        NewOrder { instrument: id, client_id, side, kind, size, price, tif, trigger: None, self_trade };
+    let order = NewOrder {
+        instrument: id,
+        client_id,
+        side,
+        kind,
+        size,
+        price,
+        tif,
+        trigger: None,
+        self_trade,
+        effect: crate::order::PositionEffect::Net,
+    };
     Ok(Ticket { order, instrument })
 }
 

@@ -256,7 +256,11 @@ impl Streams {
                         self.tell(order.account, topic, table, &data, posts);
                     }
                 }
-                UpdateBody::Fill(_) | UpdateBody::PublicTrade(_) => {}
+                UpdateBody::Fill(_)
+                | UpdateBody::PublicTrade(_)
+                | UpdateBody::Position(_)
+                | UpdateBody::Funding(_)
+                | UpdateBody::Liquidation(_) => {}
             }
         }
         for (account, data) in balances.frames(paper) {
