@@ -1,9 +1,11 @@
-//! BitMEX, contracts and spot: symbols, catalogue, fees, errors, and its public frames both ways.
+//! BitMEX, contracts and spot: symbols, catalogue, fees, errors, its public frames both ways, and its own interface for
+//! whoever serves it (`api`).
 //!
-//! Never here: margin and positions, its private tables.
+//! Never here: margin and positions.
 //! Start at [`Bitmex`]; `wire` has the frames as types, `decode` has the rules of ids and tables, `rest` the list of
 //! instruments.
 
+mod api;
 mod decode;
 mod encode;
 pub mod errors;
@@ -23,6 +25,7 @@ use std::time::Duration;
 use rust_decimal::Decimal;
 use smol_str::{SmolStr, format_smolstr};
 
+use super::api::NativeApi;
 use super::catalogue::{Catalogue, CatalogueError, Entry};
 use super::infer::UNKNOWN_QUOTE;
 use super::live::{Hosts, Session};
@@ -178,6 +181,10 @@ impl Venue for Bitmex {
 
     fn closed(&self) -> Option<&'static str> {
         Some("BitMEX closed on 2026-09-23")
+    }
+
+    fn api(&self) -> Option<Box<dyn NativeApi>> {
+        Some(Box::new(api::BitmexApi::default()))
     }
 
     fn refusal(&self, refused: &Refused<'_>) -> NativeError {

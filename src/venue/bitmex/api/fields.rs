@@ -1,0 +1,89 @@
+//! The parameters of a request: of the query, of a JSON body or of a form, whatever the method; the body wins.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use super::routes::{Refusal, bad};
+use crate::market::Timestamp;
+use crate::venue::api::{Call, parameters};
+
+/// Parameters by name, each as text; lists and objects as JSON text. A `null` is as if it were not there.
+#[derive(Debug, Default)]
+pub(super) struct Fields(BTreeMap<String, String>);
+
+impl Fields {
+    pub(super) fn read(call: &Call<'_>) -> Result<Self, Refusal> {
+        let mut fields: BTreeMap<String, String> = call.parameters().into_iter().collect();
+        let body = std::str::from_utf8(call.body).map_err(|_| bad("Invalid JSON"))?.trim();
+        if body.starts_with('{') {
+            let read: BTreeMap<String, &RawValue> =
+                serde_json::from_str(body).map_err(|_| bad("Invalid JSON"))?;
+            for (name, value) in read {
+                match value.get() {
+                    "null" => _ = fields.remove(&name),
+                    text if text.starts_with('"') => {
+                        let text: String = serde_json::from_str(text).map_err(|_| bad("Invalid JSON"))?;
+                        fields.insert(name, text);
+                    }
+                    text => _ = fields.insert(name, text.to_owned()),
+                }
+            }
+        } else if body.starts_with('[') {
+            return Err(bad("Invalid JSON"));
+        } else {
+            fields.extend(parameters(body));
+        }
+        Ok(Self(fields))
+    }
+
+    /// A text that is not empty.
+    pub(super) fn text(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str).filter(|text| !text.is_empty())
+    }
+
+    /// One text, or a list of them, written either way; empty where there is none.
+    pub(super) fn list(&self, name: &str) -> Vec<String> {
+        let Some(text) = self.text(name) else { return Vec::new() };
+        if !text.starts_with('[') {
+            return text.split(',').map(|item| item.trim().to_owned()).collect();
+        }
+        let items: Vec<Value> = serde_json::from_str(text).unwrap_or_default();
+        items.into_iter().filter_map(|item| Some(item.as_str()?.to_owned())).collect()
+    }
+
+    /// A whole number that is not negative.
+    pub(super) fn count(&self, name: &str) -> Result<Option<usize>, Refusal> {
+        let number = self.text(name).map(|text| text.parse().map_err(|_| bad(&format!("{name} is invalid"))));
+        number.transpose()
+    }
+
+    pub(super) fn flag(&self, name: &str) -> bool {
+        matches!(self.text(name), Some("true" | "True" | "1"))
+    }
+
+    /// A time, as text or as milliseconds.
+    pub(super) fn time(&self, name: &str) -> Result<Option<Timestamp>, Refusal> {
+        let Some(text) = self.text(name) else { return Ok(None) };
+        if let Ok(millis) = text.parse::<i64>() {
+            return Ok(Some(Timestamp::from_millis(millis)));
+        }
+        let day = (text.len() == 10).then(|| format!("{text}T00:00:00Z"));
+        let time = day.as_deref().unwrap_or(text).parse();
+        time.map(Some).map_err(|_| bad(&format!("{name} is invalid")))
+    }
+
+    /// A span of milliseconds.
+    pub(super) fn millis(&self, name: &str) -> Result<Duration, Refusal> {
+        let text = self.text(name).ok_or_else(|| bad(&format!("{name} is required")))?;
+        text.parse().map(Duration::from_millis).map_err(|_| bad(&format!("{name} is invalid")))
+    }
+
+    /// `filter`: equal values by column; a list means any of them.
+    pub(super) fn filter(&self) -> Result<BTreeMap<String, Value>, Refusal> {
+        let Some(text) = self.text("filter") else { return Ok(BTreeMap::new()) };
+        serde_json::from_str(text).map_err(|_| bad("filter values are not valid"))
+    }
+}
