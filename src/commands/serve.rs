@@ -192,7 +192,8 @@ pub fn run(args: &Args, global: &Global, out: &mut dyn Write) -> Done {
     let served = desk.serve(&args.names, &accounts, moved_to)?;
     let halls = args.halls(served, &keys, global)?;
     let token = args.admin_token.clone().map_or_else(new_token, Ok)?;
-    let gateway = Gateway::new(halls, Clock::new(args.speed, args.paused), token);
+    let clock = args.clock(&halls);
+    let gateway = Gateway::new(halls, clock, token);
     let listen = Listen { address: args.listen, port_per_venue: args.port_per_venue, tls: args.tls };
     let serving = Serving::bind(Arc::new(gateway), listen)?;
     if !args.listen.ip().is_loopback() {
@@ -216,6 +217,16 @@ pub fn run(args: &Args, global: &Global, out: &mut dyn Write) -> Done {
 }
 
 impl Args {
+    /// A market that was moved to now makes up for the time that opening it took.
+    fn clock(&self, halls: &[Hall]) -> Clock {
+        let clock = Clock::new(self.speed, self.paused);
+        if self.paused || self.keep_time {
+            return clock;
+        }
+        let late = halls.first().map_or(0, |hall| wall().nanos_since(hall.opened));
+        clock.behind(Duration::from_nanos(u64::try_from(late).unwrap_or(0)))
+    }
+
     fn halls(&self, served: Vec<Served>, keys: &[Key], global: &Global) -> Result<Vec<Hall>, DeskError> {
         let mut halls = Vec::with_capacity(served.len());
         for Served { venue, connectors, paper, accounts, notes } in served {

@@ -61,6 +61,13 @@ impl Clock {
         Self { run: Mutex::new(run), stepping: Mutex::new(()) }
     }
 
+    /// The same with so much market time to make up for: what passed while the market was opened.
+    #[must_use]
+    pub fn behind(self, by: Duration) -> Self {
+        self.run().from = by;
+        self
+    }
+
     fn run(&self) -> MutexGuard<'_, Run> {
         self.run.lock().unwrap_or_else(PoisonError::into_inner)
     }
