@@ -82,6 +82,23 @@ fn made_frames_are_read_alike() {
     }
 }
 
+/// Found by damaging frames: what one way of reading took and the other did not.
+#[test]
+fn odd_numbers_are_read_alike() {
+    let level = |size: &str| {
+        format!(
+            r#"{{"table":"orderBookL2","action":"insert","data":[{{"symbol":"XBT_USDT","id":9,"side":"Sell","size":{size},"price":65219}}]}}"#
+        )
+    };
+    let bitmex = VENUES.iter().find(|venue| venue.name() == "bitmex").unwrap();
+    let mut both = Both::new(*bitmex, &catalogue(*bitmex));
+    let first = r#"{"table":"orderBookL2","action":"partial","data":[{"symbol":"XBT_USDT","id":8,"side":"Buy","size":1000,"price":65000}]}"#;
+    both.feed(first).unwrap();
+    for size in ["1000", "15642e3", "1.5", "-1", "0", "01", "99999999999999999999", "1000 "] {
+        both.feed(&level(size)).unwrap();
+    }
+}
+
 /// The recorded frames, where they are; says so where they are not.
 fn recorded() -> Vec<(&'static dyn Venue, Known, Vec<String>)> {
     let root = std::env::var_os("PAPERTAPE_SHARED").map(PathBuf::from);
