@@ -8,8 +8,8 @@ use super::routes::{Answer, Asked, Finish, Outcome, Refusal, bad};
 use super::row::{Row, array, time_text};
 use super::rows;
 use crate::market::decimal::{parse_units, units_of};
-use crate::market::{Instrument, InstrumentId, Price, Qty, Side};
-use crate::order::{NewOrder, OrderKind, OrderSize, RejectReason, TimeInForce};
+use crate::market::{Instrument, InstrumentId, Price, Product, Qty, Side};
+use crate::order::{NewOrder, OrderKind, OrderSize, PositionEffect, RejectReason, TimeInForce};
 use crate::paper::{Dictionary, Known, TraderView};
 use crate::sim::{OrderEvent, RequestBody};
 use crate::venue::Refused;
@@ -64,6 +64,10 @@ fn price(one: &Instrument, text: &str) -> Result<Price, Refusal> {
 fn read(asked: &Asked<'_, '_>) -> Result<(NewOrder, Instrument), Refusal> {
     let fields = asked.fields;
     let (id, one) = public::named(asked)?;
+    if one.product != Product::Spot {
+        // Their positions are not told here yet.
+        return Err(bad("Market is not open"));
+    }
     let qty = fields.text("orderQty").ok_or_else(|| bad("orderQty is required"))?;
     let (qty, negative) = quantity(&one, qty)?;
     let side = match fields.text("side") {
@@ -117,6 +121,7 @@ fn read(asked: &Asked<'_, '_>) -> Result<(NewOrder, Instrument), Refusal> {
         tif,
         trigger: None,
         self_trade: None,
+        effect: PositionEffect::Net,
     };
     Ok((order, one))
 }

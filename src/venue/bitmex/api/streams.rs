@@ -319,7 +319,10 @@ impl Streams {
                         changed.insert((account, entry.asset));
                     }
                 }
-                UpdateBody::PublicTrade(_) => {}
+                UpdateBody::PublicTrade(_)
+                | UpdateBody::Position(_)
+                | UpdateBody::Funding(_)
+                | UpdateBody::Liquidation(_) => {}
             }
         }
         for (account, asset) in changed {
