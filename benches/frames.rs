@@ -98,7 +98,7 @@ impl Run {
             (0..books).map(|book| Instrument { symbol: symbol(book).into(), ..instrument.clone() });
         let known = Known { declared: declared.collect(), others: Vec::new() };
         let mut run = Self::new(&format!("bitmex one level, {books} books"), made.venue, known);
-        run.bar = 2.5;
+        run.bar = if books == 1 { 2.5 } else { 1.5 };
         let mut ids = Vec::new();
         let first =
             made.iter().find(|frame| frame.contains("\"partial\"")).expect("a market begins with its book");

@@ -80,42 +80,39 @@ impl TextBook {
     /// CRC-32 (IEEE 802.3) over `bid:size:ask:size:…` of the best 25 levels, as a signed number. Where a side has
     /// fewer, the other goes on alone.
     pub(super) fn checksum(&self) -> i32 {
-        let [mut bids, mut asks] = [Side::Buy, Side::Sell].map(|side| {
-            let levels = &self.sides[side.index()];
-            levels.iter().rev().map(move |level| (side, level))
-        });
         let mut text = [0; 2 * SUMMED * (INLINE + 1)];
         let mut end = 0;
-        for _ in 0..SUMMED {
-            for (_, (_, level)) in bids.next().into_iter().chain(asks.next()) {
-                let Some(room) = text.get_mut(end..end + INLINE).filter(|_| usize::from(level.len) <= INLINE)
-                else {
-                    return self.long_checksum();
-                };
-                // All of its room at once: what is behind the text is written over by what follows.
-                room.copy_from_slice(&level.bytes);
-                end += usize::from(level.len);
-                text[end] = b':';
-                end += 1;
-            }
+        for (_, level) in self.summed() {
+            let Some(room) = text.get_mut(end..end + INLINE).filter(|_| !level.1.is_long()) else {
+                return self.long_checksum();
+            };
+            // All of its room at once: what is behind the text is written over by what follows.
+            room.copy_from_slice(&level.1.bytes);
+            end += usize::from(level.1.len);
+            text[end] = b':';
+            end += 1;
         }
         crc32fast::hash(&text[..end.saturating_sub(1)]).cast_signed()
+    }
+
+    /// The levels that are summed, in their order, with the index of their side.
+    #[inline]
+    fn summed(&self) -> impl Iterator<Item = (usize, &(Price, LevelText))> {
+        (0..2 * SUMMED).filter_map(|at| {
+            let (side, rank) = (at % 2, at / 2);
+            let levels = &self.sides[side];
+            levels.len().checked_sub(rank + 1).map(|place| (side, &levels[place]))
+        })
     }
 
     /// The same where some of the texts are long.
     #[cold]
     fn long_checksum(&self) -> i32 {
-        let [mut bids, mut asks] = [Side::Buy, Side::Sell].map(|side| {
-            let levels = &self.sides[side.index()];
-            levels.iter().rev().map(move |level| (side, level))
-        });
         let mut text = Vec::new();
-        for _ in 0..SUMMED {
-            for (side, (price, level)) in bids.next().into_iter().chain(asks.next()) {
-                let long = || self.long.get(&(side.index(), *price)).map(Vec::as_slice);
-                text.extend_from_slice(level.get().or_else(long).unwrap_or_default());
-                text.push(b':');
-            }
+        for (side, (price, level)) in self.summed() {
+            let long = || self.long.get(&(side, *price)).map(Vec::as_slice);
+            text.extend_from_slice(level.get().or_else(long).unwrap_or_default());
+            text.push(b':');
         }
         text.pop();
         crc32fast::hash(&text).cast_signed()

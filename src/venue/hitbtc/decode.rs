@@ -59,7 +59,7 @@ impl Protocol for HitbtcProtocol {
 
     fn scan(&mut self, sheet: &mut HitSheet, frame: &[u8], out: &mut EventLog) -> Option<Element<Numbered>> {
         match frame.get(2)? {
-            b'c' if frame.get(8) == Some(&b't') => return scan::trades3(sheet, frame, out),
+            b'c' if frame.get(7) == Some(&b't') => return scan::trades3(sheet, frame, out),
             b'c' => scan::book3(sheet, frame, out),
             b'j' => scan::book2(sheet, &mut self.days, frame, out),
             _ => None,

@@ -22,7 +22,7 @@ pub(super) fn book(sheet: &mut PhemexSheet, frame: &[u8], out: &mut EventLog) ->
     let channel = sheet.find(symbol)?;
     let scales = sheet.slot(channel).scales;
     let scales = (scales.price, scales.qty);
-    let mut cursor = Cursor::new(behind.0);
+    let mut cursor = Cursor::new(frame);
     let mut depth = 0;
     let scaled = cursor.take("{\"book\":{\"asks\":[");
     if !scaled {
@@ -46,7 +46,8 @@ pub(super) fn book(sheet: &mut PhemexSheet, frame: &[u8], out: &mut EventLog) ->
     }
     let levels = if depth == 0 { FULL } else { u32::try_from(depth).ok()? };
     let what = What::Book(Numbered { snapshot, sequence, levels });
-    cursor.at_end().then_some(Element { channel, time, what })
+    // From here to the end was read from behind.
+    (cursor.at == behind.0.len()).then_some(Element { channel, time, what })
 }
 
 /// Prints: `{"sequence":…,"symbol":"…","trades_p":[[…,"Sell","30000.3","0.649"],…],"type":"incremental"}`, or `trades` with
