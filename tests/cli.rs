@@ -244,17 +244,18 @@ fn bitmarts_perpetuals_open_beside_its_spot_market() {
     let run = Run::new();
     let commands = "ticker bitmart_perpetual:BTC-USDT; step 30s; trades bitmart_perpetual:ETH-USDT; \
                     rules BTC-USDT; bitmart_perpetual: rules; balance; buy 0.1 BTC-USDT; buy 1 bitmart_perpetual:BTC-USDT; \
-                    bitmart_perpetual: run";
+                    bitmart_perpetual: positions; positions; bitmart_perpetual: run";
     let connect = ["connect", "bitmart_paper_trade", "--demo", "-c", commands];
     let said = run.show(&connect);
     for words in [
         "beside   bitmart_perpetual:BTC-USDT, bitmart_perpetual:ETH-USDT, account default",
-        "contracts can be watched, not traded yet",
         "Market: bitmart_perpetual_paper_trade BTC-USDT",
         "contracts | catalogue",
         "bitmart_perpetual_paper_trade:",
         "filled 0.1 BTC at",
-        "the instrument can be inspected but not traded",
+        "filled 1 contracts at",
+        "BTC-USDT  long  1 contracts",
+        "no perpetual is connected; spot has balances",
         "run: both markets have one time; say it without the market's name",
         "exit 1",
     ] {

@@ -313,3 +313,33 @@ fn tenths_add_up() {
         ",
     );
 }
+
+/// More money than 128 bits of it times a fee hold is refused, not reckoned with.
+#[test]
+fn a_quote_amount_beyond_all_money_is_refused() {
+    use papertape::order::{OrderSize, RejectReason};
+    use papertape::sim::OrderEvent;
+    let (one, account, session) = (InstrumentId(0), AccountId(1), SessionId(1));
+    let mut exchange = SimulatedExchange::new(plain()).unwrap();
+    let now = Timestamp::from_nanos(1);
+    let mut updates = Vec::new();
+    exchange.apply(now, Input::Admin(Admin::OpenAccount(account)), &mut updates);
+    let level =
+        |side, price| MarketEvent::Level { side, price: Price::from_units(price), qty: Qty::from_units(5) };
+    let events = [level(Side::Buy, 10), level(Side::Sell, 11)];
+    let (kind, ids) = (GroupKind::Snapshot, [].as_slice());
+    let group = Group { instrument: one, kind, exchange_time: now, receive_time: now, events: &events, ids };
+    exchange.apply(now, Input::Market(group), &mut updates);
+    let order = NewOrder {
+        size: OrderSize::Quote(Money(i128::MAX)),
+        ..NewOrder::market(one, Side::Buy, Qty::from_units(1))
+    };
+    let request = Request { session, account, tag: 1, body: RequestBody::Place(order) };
+    exchange.apply(now, Input::Request(request), &mut updates);
+    exchange.apply(now, Input::Advance, &mut updates);
+    let refused = updates.iter().any(|update| {
+        let UpdateBody::Order(order) = &update.body else { return false };
+        matches!(order.event, OrderEvent::Rejected(RejectReason::QtyTooLarge { .. }))
+    });
+    assert!(refused, "{updates:?}");
+}

@@ -21,7 +21,7 @@ impl<'f> Cursor<'f> {
 
     /// Passes `piece`.
     #[inline(always)]
-    pub(crate) fn expect(&mut self, piece: &str) -> Option<()> {
+    pub(crate) fn literal(&mut self, piece: &str) -> Option<()> {
         let end = self.at + piece.len();
         (self.frame.get(self.at..end)? == piece.as_bytes()).then(|| self.at = end)
     }
@@ -29,7 +29,7 @@ impl<'f> Cursor<'f> {
     /// Passes `piece` if it is there.
     #[inline(always)]
     pub(crate) fn take(&mut self, piece: &str) -> bool {
-        self.expect(piece).is_some()
+        self.literal(piece).is_some()
     }
 
     /// The same with bytes.
@@ -142,21 +142,21 @@ impl<'f> Cursor<'f> {
         loop {
             let (price, qty) = match form {
                 Form::Quoted([open, between, close]) => {
-                    self.expect(open)?;
+                    self.literal(open)?;
                     let price = self.quoted(scales.0)?;
                     self.at -= 1;
-                    self.expect(between)?;
+                    self.literal(between)?;
                     let qty = self.quoted(scales.1)?;
                     self.at -= 1;
-                    self.expect(close)?;
+                    self.literal(close)?;
                     (price, qty)
                 }
                 Form::Scaled => {
-                    self.expect("[")?;
+                    self.literal("[")?;
                     let price = self.integer()?;
-                    self.expect(",")?;
+                    self.literal(",")?;
                     let qty = self.integer()?;
-                    self.expect("]")?;
+                    self.literal("]")?;
                     (price, qty)
                 }
             };
@@ -235,7 +235,7 @@ pub(crate) struct Behind<'f>(pub(crate) &'f [u8]);
 impl<'f> Behind<'f> {
     /// Passes `piece`.
     #[inline]
-    pub(crate) fn expect(&mut self, piece: &str) -> Option<()> {
+    pub(crate) fn literal(&mut self, piece: &str) -> Option<()> {
         self.0 = self.0.strip_suffix(piece.as_bytes())?;
         Some(())
     }
@@ -434,7 +434,7 @@ impl Days {
             end = at;
         }
         cursor.at = end;
-        cursor.expect("Z\"")?;
+        cursor.literal("Z\"")?;
         Some(Timestamp::from_nanos(self.start.checked_add(nanos)?))
     }
 

@@ -138,6 +138,9 @@ impl Floor<'_> {
         }
         match order.size {
             OrderSize::Quote(amount) if amount.0 <= 0 => Err(RejectReason::QtyNotPositive),
+            OrderSize::Quote(amount) if amount.0 > self.market.units.most * self.market.units.notional => {
+                Err(RejectReason::QtyTooLarge { max: self.market.instrument.rule.max_qty })
+            }
             OrderSize::Quote(amount) => self.check_notional(amount),
             OrderSize::Qty(qty) => {
                 self.check_qty(qty)?;

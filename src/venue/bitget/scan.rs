@@ -19,17 +19,17 @@ pub(super) fn push(
     let mut cursor = Cursor::new(frame);
     let snapshot = !cursor.take("{\"action\":\"update\"");
     if snapshot {
-        cursor.expect("{\"action\":\"snapshot\"")?;
+        cursor.literal("{\"action\":\"snapshot\"")?;
     }
-    cursor.expect(",\"arg\":{\"instType\":\"")?;
+    cursor.literal(",\"arg\":{\"instType\":\"")?;
     let market = cursor.text()?;
-    cursor.expect(",\"channel\":\"")?;
+    cursor.literal(",\"channel\":\"")?;
     let books = cursor.take("books\"");
     if !books {
         // The trades that a subscription begins with are history.
-        cursor.expect("trade\"").filter(|()| !snapshot)?;
+        cursor.literal("trade\"").filter(|()| !snapshot)?;
     }
-    cursor.expect(",\"instId\":\"")?;
+    cursor.literal(",\"instId\":\"")?;
     let id = cursor.text()?;
     let channel = match market {
         "USDT-FUTURES" | "USDC-FUTURES" | "COIN-FUTURES" => sheet.find(id),
@@ -37,7 +37,7 @@ pub(super) fn push(
         "mc" => sheet.find(&marked(MIX, id)),
         _ => None,
     }?;
-    cursor.expect("},\"data\":[")?;
+    cursor.literal("},\"data\":[")?;
     if books {
         return book(&mut cursor, sheet, (channel, snapshot), levels, out);
     }
@@ -57,7 +57,7 @@ fn tail(cursor: &mut Cursor<'_>) -> Option<()> {
     if cursor.take(",\"ts\":") {
         cursor.integer()?;
     }
-    cursor.expect("}")?;
+    cursor.literal("}")?;
     cursor.at_end().then_some(())
 }
 
@@ -71,9 +71,9 @@ fn book(
 ) -> Option<Element<Message>> {
     let scales = sheet.slot(channel).scales;
     let scales = (scales.price, scales.qty);
-    cursor.expect("{\"asks\":[")?;
+    cursor.literal("{\"asks\":[")?;
     rows(cursor, (Side::Sell, snapshot), scales, levels, out)?;
-    cursor.expect(",\"bids\":[")?;
+    cursor.literal(",\"bids\":[")?;
     rows(cursor, (Side::Buy, snapshot), scales, levels, out)?;
     let checksum = if cursor.take(",\"checksum\":") {
         let negative = cursor.take("-");
@@ -85,9 +85,9 @@ fn book(
     };
     let seq = if cursor.take(",\"seq\":") { Some(cursor.integer()?) } else { None };
     let pseq = if cursor.take(",\"pseq\":") { Some(cursor.integer()?) } else { None };
-    cursor.expect(",\"ts\":\"")?;
+    cursor.literal(",\"ts\":\"")?;
     let time = time_of(cursor.integer()?)?;
-    cursor.expect("\"}]")?;
+    cursor.literal("\"}]")?;
     tail(cursor)?;
     let checksum = checksum.filter(|sum| *sum != 0);
     let message = Message { snapshot, seq, pseq, checksum, from: 0, to: levels.len(), depth: None };
@@ -107,15 +107,15 @@ fn rows(
         return Some(());
     }
     loop {
-        cursor.expect("[\"")?;
+        cursor.literal("[\"")?;
         let from = cursor.at;
         let price = cursor.quoted(scales.0)?;
         let price_text = &cursor.frame[from..cursor.at - 1];
-        cursor.expect(",\"")?;
+        cursor.literal(",\"")?;
         let from = cursor.at;
         let qty = cursor.quoted(scales.1)?;
         let size = &cursor.frame[from..cursor.at - 1];
-        cursor.expect("]")?;
+        cursor.literal("]")?;
         push_level(side, price, qty, snapshot, out)?;
         levels.push(TextLevel::new(side, Price::from_units(price), (price_text, size), qty == 0));
         match cursor.byte()? {
@@ -139,30 +139,30 @@ fn trades(
     loop {
         let old = cursor.take("[\"");
         if !old {
-            cursor.expect("{\"ts\":\"")?;
+            cursor.literal("{\"ts\":\"")?;
         }
         let millis = cursor.integer()?;
         if *time.get_or_insert(millis) != millis {
             return None;
         }
-        cursor.expect(if old { "\",\"" } else { "\",\"price\":\"" })?;
+        cursor.literal(if old { "\",\"" } else { "\",\"price\":\"" })?;
         let price = cursor.quoted(scales.price)?;
-        cursor.expect(if old { ",\"" } else { ",\"size\":\"" })?;
+        cursor.literal(if old { ",\"" } else { ",\"size\":\"" })?;
         let qty = cursor.quoted(scales.qty)?;
-        cursor.expect(if old { ",\"" } else { ",\"side\":\"" })?;
+        cursor.literal(if old { ",\"" } else { ",\"side\":\"" })?;
         let aggressor = if cursor.take("buy\"") {
             Side::Buy
         } else {
-            cursor.expect("sell\"")?;
+            cursor.literal("sell\"")?;
             Side::Sell
         };
         let mut id = (0, 0);
         if old {
-            cursor.expect("]")?;
+            cursor.literal("]")?;
         } else {
-            cursor.expect(",\"tradeId\":\"")?;
+            cursor.literal(",\"tradeId\":\"")?;
             id = (cursor.at, cursor.at + cursor.text()?.len());
-            cursor.expect("}")?;
+            cursor.literal("}")?;
         }
         prints.push(ScannedPrint { aggressor: Some(aggressor), price, qty, id });
         match cursor.byte()? {

@@ -57,14 +57,14 @@ pub(super) fn book(
     out: &mut EventLog,
 ) -> Option<Element<Message>> {
     let mut cursor = Cursor::new(frame);
-    cursor.expect("{\"table\":\"orderBookL2\",\"action\":\"")?;
+    cursor.literal("{\"table\":\"orderBookL2\",\"action\":\"")?;
     let action = match cursor.byte()? {
-        b'u' => cursor.expect("pdate").map(|()| Action::Update),
-        b'i' => cursor.expect("nsert").map(|()| Action::Insert),
-        b'd' => cursor.expect("elete").map(|()| Action::Delete),
+        b'u' => cursor.literal("pdate").map(|()| Action::Update),
+        b'i' => cursor.literal("nsert").map(|()| Action::Insert),
+        b'd' => cursor.literal("elete").map(|()| Action::Delete),
         _ => None,
     }?;
-    cursor.expect("\",\"data\":[{\"symbol\":\"")?;
+    cursor.literal("\",\"data\":[{\"symbol\":\"")?;
     let symbol = cursor.text()?;
     let channel = sheet.find(symbol)?;
     let slot = sheet.slot(channel);
@@ -76,15 +76,15 @@ pub(super) fn book(
         unknown |= !known;
         match cursor.byte()? {
             b',' => {
-                cursor.expect("{\"symbol\":\"")?;
-                cursor.expect(symbol)?;
-                cursor.expect("\"")?;
+                cursor.literal("{\"symbol\":\"")?;
+                cursor.literal(symbol)?;
+                cursor.literal("\"")?;
             }
             b']' => break time,
             _ => return None,
         }
     };
-    cursor.expect("}")?;
+    cursor.literal("}")?;
     let message = Message { partial: false, unknown, levels: FULL, from: 0, to: rows.len() };
     let (time, what) = (time.unwrap_or(sheet.received), What::Book(message));
     cursor.at_end().then_some(Element { channel, time, what })
@@ -99,12 +99,12 @@ fn row(
     (rows, days): (&mut Vec<Row>, &mut Days),
     out: &mut EventLog,
 ) -> Option<(bool, Option<Timestamp>)> {
-    cursor.expect(",\"id\":")?;
+    cursor.literal(",\"id\":")?;
     let id = u64::try_from(cursor.integer()?).ok()?;
     let side = if cursor.take(",\"side\":\"Buy\"") {
         Side::Buy
     } else {
-        cursor.expect(",\"side\":\"Sell\"")?;
+        cursor.literal(",\"side\":\"Sell\"")?;
         Side::Sell
     };
     let size = if cursor.take(",\"size\":") { Some(place.sizes.read(cursor)?) } else { None };
@@ -119,7 +119,7 @@ fn row(
             cursor.text()?;
         }
     }
-    cursor.expect("}")?;
+    cursor.literal("}")?;
     let (fresh, delete) = (place.action == Action::Insert, place.action == Action::Delete);
     let known = sheet.slot(place.channel).own.levels.get(&id).copied();
     let price = match (price, known) {
@@ -155,12 +155,12 @@ pub(super) fn trades(
     out: &mut EventLog,
 ) -> Option<Element<Message>> {
     let mut cursor = Cursor::new(frame);
-    cursor.expect("{\"table\":\"trade\",\"action\":\"insert\",\"data\":[")?;
+    cursor.literal("{\"table\":\"trade\",\"action\":\"insert\",\"data\":[")?;
     let mut place = None;
     loop {
-        cursor.expect("{\"timestamp\":\"")?;
+        cursor.literal("{\"timestamp\":\"")?;
         let time = days.time(&mut cursor)?;
-        cursor.expect(",\"symbol\":\"")?;
+        cursor.literal(",\"symbol\":\"")?;
         let symbol = cursor.text()?;
         let channel = sheet.find(symbol)?;
         if *place.get_or_insert((channel, time)) != (channel, time) {
@@ -170,17 +170,17 @@ pub(super) fn trades(
         let side = if cursor.take(",\"side\":\"Buy\"") {
             Side::Buy
         } else {
-            cursor.expect(",\"side\":\"Sell\"")?;
+            cursor.literal(",\"side\":\"Sell\"")?;
             Side::Sell
         };
-        cursor.expect(",\"size\":")?;
+        cursor.literal(",\"size\":")?;
         let qty = Sizes::of(symbol, scales.qty)?.read(&mut cursor)?;
-        cursor.expect(",\"price\":")?;
+        cursor.literal(",\"price\":")?;
         let price = cursor.bare(scales.price)?;
         if cursor.take(",\"tickDirection\":\"") {
             cursor.text()?;
         }
-        cursor.expect(",\"trdMatchID\":\"")?;
+        cursor.literal(",\"trdMatchID\":\"")?;
         let id = cursor.text()?;
         for name in [",\"grossValue\":", ",\"homeNotional\":", ",\"foreignNotional\":"] {
             if cursor.take(name) {
@@ -189,7 +189,7 @@ pub(super) fn trades(
             }
         }
         cursor.take(",\"trdType\":\"Regular\"");
-        cursor.expect("}")?;
+        cursor.literal("}")?;
         push_print(Some(side), price, qty, id.as_bytes(), out)?;
         match cursor.byte()? {
             b',' => {}
@@ -197,7 +197,7 @@ pub(super) fn trades(
             _ => return None,
         }
     }
-    cursor.expect("}")?;
+    cursor.literal("}")?;
     let (channel, time) = place?;
     cursor.at_end().then_some(Element { channel, time, what: What::Trades })
 }

@@ -15,49 +15,49 @@ const NAMED: Form = Form::Quoted(["{\"price\":\"", "\",\"size\":\"", "\"}"]);
 /// `{"ch":"orderbook/full","update":{"EOSUSDT":{"t":…,"s":…,"a":[…],"b":[…]}}}`: one symbol.
 pub(super) fn book3(sheet: &mut HitSheet, frame: &[u8], out: &mut EventLog) -> Option<Read> {
     let mut cursor = Cursor::new(frame);
-    cursor.expect("{\"ch\":\"orderbook/full\",\"")?;
+    cursor.literal("{\"ch\":\"orderbook/full\",\"")?;
     let snapshot = !cursor.take("update");
     if snapshot {
-        cursor.expect("snapshot")?;
+        cursor.literal("snapshot")?;
     }
-    cursor.expect("\":{\"")?;
+    cursor.literal("\":{\"")?;
     let channel = sheet.find(cursor.text()?)?;
     let scales = sheet.slot(channel).scales;
     let scales = (scales.price, scales.qty);
-    cursor.expect(":{\"t\":")?;
+    cursor.literal(":{\"t\":")?;
     let time = time_of(cursor.integer()?)?;
-    cursor.expect(",\"s\":")?;
+    cursor.literal(",\"s\":")?;
     let sequence = cursor.integer()?;
-    cursor.expect(",\"a\":[")?;
+    cursor.literal(",\"a\":[")?;
     cursor.levels((Side::Sell, snapshot), PAIR, scales, out)?;
-    cursor.expect(",\"b\":[")?;
+    cursor.literal(",\"b\":[")?;
     cursor.levels((Side::Buy, snapshot), PAIR, scales, out)?;
-    cursor.expect("}}}")?;
+    cursor.literal("}}}")?;
     cursor.at_end().then_some((channel, time, snapshot, sequence))
 }
 
 /// `{"jsonrpc":"2.0","method":"updateOrderbook","params":{"ask":[…],"bid":[…],"sequence":…,"timestamp":"…","symbol":"…"}}`.
 pub(super) fn book2(sheet: &mut HitSheet, days: &mut Days, frame: &[u8], out: &mut EventLog) -> Option<Read> {
     let mut behind = Behind(frame);
-    behind.expect("\"}}")?;
+    behind.literal("\"}}")?;
     let symbol = behind.text()?;
-    behind.expect(",\"symbol\":")?;
+    behind.literal(",\"symbol\":")?;
     let channel = sheet.find(symbol)?;
     let scales = sheet.slot(channel).scales;
     let scales = (scales.price, scales.qty);
     let mut cursor = Cursor::new(frame);
-    cursor.expect("{\"jsonrpc\":\"2.0\",\"method\":\"")?;
+    cursor.literal("{\"jsonrpc\":\"2.0\",\"method\":\"")?;
     let snapshot = !cursor.take("updateOrderbook");
     if snapshot {
-        cursor.expect("snapshotOrderbook")?;
+        cursor.literal("snapshotOrderbook")?;
     }
-    cursor.expect("\",\"params\":{\"ask\":[")?;
+    cursor.literal("\",\"params\":{\"ask\":[")?;
     cursor.levels((Side::Sell, snapshot), NAMED, scales, out)?;
-    cursor.expect(",\"bid\":[")?;
+    cursor.literal(",\"bid\":[")?;
     cursor.levels((Side::Buy, snapshot), NAMED, scales, out)?;
-    cursor.expect(",\"sequence\":")?;
+    cursor.literal(",\"sequence\":")?;
     let sequence = cursor.integer()?;
-    cursor.expect(",\"timestamp\":\"")?;
+    cursor.literal(",\"timestamp\":\"")?;
     let time = days.time(&mut cursor)?;
     // From here to the end was read from behind.
     (cursor.at == behind.0.len()).then_some((channel, time, snapshot, sequence))
@@ -66,29 +66,29 @@ pub(super) fn book2(sheet: &mut HitSheet, days: &mut Days, frame: &[u8], out: &m
 /// `{"ch":"trades","update":{"EOSUSDT":[{"t":…,"i":…,"p":"…","q":"…","s":"buy"},…]}}`: one symbol and one time.
 pub(super) fn trades3(sheet: &mut HitSheet, frame: &[u8], out: &mut EventLog) -> Option<Element<Numbered>> {
     let mut cursor = Cursor::new(frame);
-    cursor.expect("{\"ch\":\"trades\",\"update\":{\"")?;
+    cursor.literal("{\"ch\":\"trades\",\"update\":{\"")?;
     let channel = sheet.find(cursor.text()?)?;
     let scales = sheet.slot(channel).scales;
-    cursor.expect(":[")?;
+    cursor.literal(":[")?;
     let mut time = None;
     loop {
-        cursor.expect("{\"t\":")?;
+        cursor.literal("{\"t\":")?;
         let millis = cursor.integer()?;
         if *time.get_or_insert(millis) != millis {
             return None;
         }
-        cursor.expect(",\"i\":")?;
+        cursor.literal(",\"i\":")?;
         let from = cursor.at;
         cursor.integer()?;
         let id = &frame[from..cursor.at];
-        cursor.expect(",\"p\":\"")?;
+        cursor.literal(",\"p\":\"")?;
         let price = cursor.quoted(scales.price)?;
-        cursor.expect(",\"q\":\"")?;
+        cursor.literal(",\"q\":\"")?;
         let qty = cursor.quoted(scales.qty)?;
         let side = if cursor.take(",\"s\":\"buy\"}") {
             Side::Buy
         } else {
-            cursor.expect(",\"s\":\"sell\"}")?;
+            cursor.literal(",\"s\":\"sell\"}")?;
             Side::Sell
         };
         push_print(Some(side), price, qty, id, out)?;
@@ -98,7 +98,7 @@ pub(super) fn trades3(sheet: &mut HitSheet, frame: &[u8], out: &mut EventLog) ->
             _ => return None,
         }
     }
-    cursor.expect("}}")?;
+    cursor.literal("}}")?;
     let time = time_of(time?)?;
     cursor.at_end().then_some(Element { channel, time, what: What::Trades })
 }

@@ -9,16 +9,16 @@ use crate::venue::scan::{Behind, Cursor, Form, PAIR, ScannedPrint, push_reversed
 /// `{"depth":30,["dts":…,"mts":…,]"orderbook_p":{"asks":[…],"bids":[…]},"sequence":…,"symbol":"…","timestamp":…,"type":"…"}`.
 pub(super) fn book(sheet: &mut PhemexSheet, frame: &[u8], out: &mut EventLog) -> Option<Element<Numbered>> {
     let mut behind = Behind(frame);
-    let snapshot = behind.expect(",\"type\":\"incremental\"}").is_none();
+    let snapshot = behind.literal(",\"type\":\"incremental\"}").is_none();
     if snapshot {
-        behind.expect(",\"type\":\"snapshot\"}")?;
+        behind.literal(",\"type\":\"snapshot\"}")?;
     }
     let time = Timestamp::from_nanos(behind.integer()?);
-    behind.expect("\",\"timestamp\":")?;
+    behind.literal("\",\"timestamp\":")?;
     let symbol = behind.text()?;
-    behind.expect(",\"symbol\":")?;
+    behind.literal(",\"symbol\":")?;
     let sequence = behind.integer()?;
-    behind.expect(",\"sequence\":")?;
+    behind.literal(",\"sequence\":")?;
     let channel = sheet.find(symbol)?;
     let scales = sheet.slot(channel).scales;
     let scales = (scales.price, scales.qty);
@@ -26,22 +26,22 @@ pub(super) fn book(sheet: &mut PhemexSheet, frame: &[u8], out: &mut EventLog) ->
     let mut depth = 0;
     let scaled = cursor.take("{\"book\":{\"asks\":[");
     if !scaled {
-        cursor.expect("{\"depth\":")?;
+        cursor.literal("{\"depth\":")?;
         depth = cursor.integer()?;
         if cursor.take(",\"dts\":") {
             cursor.integer()?;
-            cursor.expect(",\"mts\":")?;
+            cursor.literal(",\"mts\":")?;
             cursor.integer()?;
         }
-        cursor.expect(",\"orderbook_p\":{\"asks\":[")?;
+        cursor.literal(",\"orderbook_p\":{\"asks\":[")?;
     }
     let form = if scaled { Form::Scaled } else { PAIR };
     cursor.levels((Side::Sell, snapshot), form, scales, out)?;
-    cursor.expect(",\"bids\":[")?;
+    cursor.literal(",\"bids\":[")?;
     cursor.levels((Side::Buy, snapshot), form, scales, out)?;
-    cursor.expect("}")?;
+    cursor.literal("}")?;
     if scaled {
-        cursor.expect(",\"depth\":")?;
+        cursor.literal(",\"depth\":")?;
         depth = cursor.integer()?;
     }
     let levels = if depth == 0 { FULL } else { u32::try_from(depth).ok()? };
@@ -60,18 +60,18 @@ pub(super) fn trades(
 ) -> Option<Element<Numbered>> {
     prints.clear();
     let mut cursor = Cursor::new(frame);
-    cursor.expect("{\"sequence\":")?;
+    cursor.literal("{\"sequence\":")?;
     cursor.integer()?;
-    cursor.expect(",\"symbol\":\"")?;
+    cursor.literal(",\"symbol\":\"")?;
     let channel = sheet.find(cursor.text()?)?;
     let scales = sheet.slot(channel).scales;
     let scaled = cursor.take(",\"trades\":[");
     if !scaled {
-        cursor.expect(",\"trades_p\":[")?;
+        cursor.literal(",\"trades_p\":[")?;
     }
     let mut time = None;
     loop {
-        cursor.expect("[")?;
+        cursor.literal("[")?;
         let nanos = cursor.long_integer()?;
         if *time.get_or_insert(nanos) != nanos {
             return None;
@@ -79,20 +79,20 @@ pub(super) fn trades(
         let side = if cursor.take(",\"Buy\",") {
             Side::Buy
         } else {
-            cursor.expect(",\"Sell\",")?;
+            cursor.literal(",\"Sell\",")?;
             Side::Sell
         };
         let (price, qty) = if scaled {
             let price = cursor.integer()?;
-            cursor.expect(",")?;
+            cursor.literal(",")?;
             (price, cursor.integer()?)
         } else {
-            cursor.expect("\"")?;
+            cursor.literal("\"")?;
             let price = cursor.quoted(scales.price)?;
-            cursor.expect(",\"")?;
+            cursor.literal(",\"")?;
             (price, cursor.quoted(scales.qty)?)
         };
-        cursor.expect("]")?;
+        cursor.literal("]")?;
         prints.push(ScannedPrint { aggressor: Some(side), price, qty, id: (0, 0) });
         match cursor.byte()? {
             b',' => {}
@@ -100,7 +100,7 @@ pub(super) fn trades(
             _ => return None,
         }
     }
-    cursor.expect(",\"type\":\"incremental\"}")?;
+    cursor.literal(",\"type\":\"incremental\"}")?;
     push_reversed(prints, frame, out)?;
     let time = Timestamp::from_nanos(time?);
     cursor.at_end().then_some(Element { channel, time, what: What::Trades })

@@ -110,26 +110,26 @@ const TAIL: usize = 96;
 /// `{"data":{"symbol":"…","asks":[…],"bids":[…],"ms_t":…,"version":…,"type":"…"},"group":"futures/depthIncrease50:…@100ms"}`.
 fn scan_increase(sheet: &mut FuturesSheet, frame: &[u8], out: &mut EventLog) -> Option<Element<Numbered>> {
     let mut cursor = Cursor::new(frame);
-    cursor.expect("{\"data\":{\"symbol\":\"")?;
+    cursor.literal("{\"data\":{\"symbol\":\"")?;
     let channel = sheet.find(cursor.text()?)?;
     let scales = sheet.slot(channel).scales;
     let scales = (scales.price, scales.qty);
     // Whether it is whole stands behind the levels, near the end.
     let tail = &frame[frame.len().saturating_sub(TAIL)..];
     let snapshot = memchr::memmem::find(tail, b",\"type\":\"snapshot\"}").is_some();
-    cursor.expect(",\"asks\":[")?;
+    cursor.literal(",\"asks\":[")?;
     cursor.levels((Side::Sell, snapshot), NAMED, scales, out)?;
-    cursor.expect(",\"bids\":[")?;
+    cursor.literal(",\"bids\":[")?;
     cursor.levels((Side::Buy, snapshot), NAMED, scales, out)?;
-    cursor.expect(",\"ms_t\":")?;
+    cursor.literal(",\"ms_t\":")?;
     let time = time_of(cursor.integer()?)?;
-    cursor.expect(",\"version\":")?;
+    cursor.literal(",\"version\":")?;
     let version = cursor.integer()?;
-    cursor.expect(if snapshot { ",\"type\":\"snapshot\"}" } else { ",\"type\":\"update\"}" })?;
-    cursor.expect(",\"group\":\"")?;
+    cursor.literal(if snapshot { ",\"type\":\"snapshot\"}" } else { ",\"type\":\"update\"}" })?;
+    cursor.literal(",\"group\":\"")?;
     let group = cursor.text()?;
     let levels = wire::levels(wire::channel(group)?, "depthIncrease")?;
-    cursor.expect("}")?;
+    cursor.literal("}")?;
     let what = What::Book(Numbered { snapshot, version, levels });
     cursor.at_end().then_some(Element { channel, time, what })
 }
@@ -143,31 +143,31 @@ fn scan_trade(
     out: &mut EventLog,
 ) -> Option<Element<Numbered>> {
     let mut cursor = Cursor::new(frame);
-    cursor.expect("{\"group\":\"")?;
+    cursor.literal("{\"group\":\"")?;
     if wire::channel(cursor.text()?)? != "trade" {
         return None;
     }
-    cursor.expect(",\"data\":[{\"trade_id\":")?;
+    cursor.literal(",\"data\":[{\"trade_id\":")?;
     let from = cursor.at;
     cursor.integer()?;
     let id = &frame[from..cursor.at];
-    cursor.expect(",\"symbol\":\"")?;
+    cursor.literal(",\"symbol\":\"")?;
     let channel = sheet.find(cursor.text()?)?;
     let scales = sheet.slot(channel).scales;
-    cursor.expect(",\"deal_price\":\"")?;
+    cursor.literal(",\"deal_price\":\"")?;
     let price = cursor.quoted(scales.price)?;
-    cursor.expect(",\"deal_vol\":\"")?;
+    cursor.literal(",\"deal_vol\":\"")?;
     let qty = cursor.quoted(scales.qty)?;
-    cursor.expect(",\"way\":")?;
+    cursor.literal(",\"way\":")?;
     cursor.integer()?;
-    cursor.expect(",\"m\":")?;
+    cursor.literal(",\"m\":")?;
     let seller = cursor.take("true");
     if !seller {
-        cursor.expect("false")?;
+        cursor.literal("false")?;
     }
-    cursor.expect(",\"created_at\":\"")?;
+    cursor.literal(",\"created_at\":\"")?;
     let time = days.time(&mut cursor)?;
-    cursor.expect("}]}")?;
+    cursor.literal("}]}")?;
     if price <= 0 || qty <= 0 || !cursor.at_end() {
         return None;
     }
