@@ -781,7 +781,7 @@ fn venues() -> [(&'static str, Product); 4] {
 }
 
 fn start(at: usize) -> Scene {
-    let (name, product) = venues()[at].clone();
+    let (name, product) = venues()[at];
     let config = market(venue(name).unwrap(), "X", "XBT-USD", product, (1, 0), "0.0006");
     let mut scene = Scene::new(name, config);
     for who in 1..4 {
