@@ -27,8 +27,8 @@ use smol_str::SmolStr;
 
 use super::lines::{self, Input, Line, Lines};
 use crate::market::{
-    EMPTY, EventLog, FeedDepth, FeedStats, Group, GroupKind, Instrument, InstrumentId, MarketEvent, Pair,
-    RuleOrigin, Source, SourceError, Timestamp,
+    EMPTY, EventLog, FeedDepth, FeedStats, Group, GroupKind, Instrument, InstrumentId, MarketEvent, News,
+    Pair, RuleOrigin, Source, SourceError, Timestamp,
 };
 use crate::venue::catalogue;
 use crate::venue::{Decoder, Known, Venue};
@@ -97,6 +97,8 @@ pub struct TapeReader {
     known: Vec<Instrument>,
     /// What the replies recorded beside it say of instruments.
     described: Vec<catalogue::Entry>,
+    /// What they tell of instruments that the tape has not spoken of yet.
+    beside: Vec<(SmolStr, Vec<News>)>,
     connections: Vec<Connection>,
     /// Which connection a symbol is taken from.
     owners: FxHashMap<SmolStr, u64>,
@@ -173,6 +175,11 @@ impl TapeReader {
             venue,
             header,
             known: found.known,
+            beside: described
+                .iter()
+                .filter(|entry| !entry.news.is_empty())
+                .map(|entry| (entry.instrument.symbol.clone(), entry.news.clone()))
+                .collect(),
             described,
             connections: Vec::new(),
             owners: found.owners,
@@ -273,12 +280,29 @@ impl TapeReader {
                 Err(fault) => Some(cut(fault, read)),
             };
             self.learn();
+            self.tell_beside();
             match fault {
                 Some(fault) => self.bad(fault)?,
                 None => self.check_time(),
             }
         }
         Ok(true)
+    }
+
+    /// Once an instrument is spoken of for the first time, what the replies beside the tape tell of it follows.
+    fn tell_beside(&mut self) {
+        let Some(time) = self.log.get(0).map(|group| group.receive_time) else { return };
+        let Some(connection) = self.connections.get(self.from).filter(|_| !self.beside.is_empty()) else {
+            return;
+        };
+        for (id, instrument) in (0_u32..).zip(connection.decoder.instruments()) {
+            let Some(place) = self.beside.iter().position(|(symbol, _)| *symbol == instrument.symbol) else {
+                continue;
+            };
+            let (_, news) = self.beside.swap_remove(place);
+            news.into_iter().for_each(|news| self.log.push(MarketEvent::News(news)));
+            self.log.close(InstrumentId(id), GroupKind::Update, time, time);
+        }
     }
 
     /// Takes over what the decoder has newly spoken of.

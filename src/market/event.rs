@@ -34,6 +34,8 @@ pub enum MarketEvent {
 pub enum News {
     /// The mark price.
     Mark(FinePrice),
+    /// A mark price that was told beside the tape, in a reply recorded with it: it holds for a minute.
+    MarkBeside(FinePrice),
     /// The price of what the contract is about.
     Index(FinePrice),
     /// What longs pay shorts at the next funding.

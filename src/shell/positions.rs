@@ -15,9 +15,9 @@ fn price(price: FinePrice) -> Decimal {
     Decimal::new(price.units(), u32::from(FinePrice::SCALE)).normalize()
 }
 
-/// A price with the decimals of the instrument's own, or a dash.
+/// A price with four decimals, or as many as the instrument's own have, or a dash.
 fn shown(of: Option<FinePrice>, instrument: &Instrument) -> String {
-    let decimals = u32::from(instrument.price_scale);
+    let decimals = u32::from(instrument.price_scale).max(4);
     of.map_or_else(|| "-".to_owned(), |of| price(of).round_dp(decimals).normalize().to_string())
 }
 

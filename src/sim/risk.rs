@@ -30,7 +30,7 @@ impl SimulatedExchange {
     #[inline]
     pub(super) fn after_group(&mut self, group: &Group<'_>, updates: &mut Vec<Update>) {
         let market = group.instrument;
-        let mut moved = false;
+        let mut moved = self.positions.lapse(market, self.now, FRESH.as_nanos() as i64);
         for event in group.events {
             if let MarketEvent::News(news) = event {
                 moved |= self.hear(market, *news, updates);
@@ -59,6 +59,7 @@ impl SimulatedExchange {
         let told = match news {
             News::Mark(price) => Some((TriggerBy::Mark, price)),
             News::Index(price) => Some((TriggerBy::Index, price)),
+            News::MarkBeside(price) => Some((TriggerBy::Mark, price)),
             News::Funding { .. } | News::Liquidation { .. } => None,
         };
         if let (Some((by, price)), Some(mut floor)) = (told, self.floor(market, updates)) {

@@ -278,6 +278,8 @@ impl OrderState {
 pub enum MarkSource {
     /// The tape's own mark price.
     Tape,
+    /// A mark price that was recorded beside the tape, less than a minute ago.
+    Beside,
     /// The index price, for the tape has no mark price.
     Index,
     /// The middle of the book through a 30 s exponential mean, for the tape has neither.
@@ -289,6 +291,7 @@ impl MarkSource {
     pub const fn text(self) -> &'static str {
         match self {
             Self::Tape => "mark price of the tape",
+            Self::Beside => "mark price recorded beside the tape",
             Self::Index => "index price",
             Self::Mid => "smoothed mid of the book",
         }

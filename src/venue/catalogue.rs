@@ -35,7 +35,7 @@ use serde_json::value::RawValue;
 use smol_str::SmolStr;
 
 use crate::market::decimal::{decimals_of, parse_units};
-use crate::market::{Instrument, Pair, Price, Product, Qty, RuleOrigin, TradingRule};
+use crate::market::{Instrument, News, Pair, Price, Product, Qty, RuleOrigin, TradingRule};
 use crate::sim::Rate;
 
 /// What an exchange trades.
@@ -58,6 +58,8 @@ pub struct Entry {
     pub tradable: bool,
     /// The fields that no page prints.
     pub assumed: Vec<&'static str>,
+    /// What a recorded reply tells of it beside its rules.
+    pub news: Vec<News>,
 }
 
 /// A catalogue that cannot be used: which file, which entry and field, and why.
@@ -100,7 +102,7 @@ impl Catalogue {
 impl Entry {
     /// An entry of an instrument without anything more to say.
     pub fn plain(instrument: Instrument) -> Self {
-        Self { instrument, fees: None, tradable: true, assumed: Vec::new() }
+        Self { instrument, fees: None, tradable: true, assumed: Vec::new(), news: Vec::new() }
     }
 
     /// The entry as a catalogue writes it. Reading it back gives the same instrument, but for its origin.
@@ -232,7 +234,7 @@ impl EntryJson<'_> {
         let instrument = Instrument { symbol, pair, product, price_scale, qty_scale, rule, origin };
         instrument.check().map_err(|error| ("rule", error.to_string()))?;
         let tradable = typed("tradable", self.tradable)?.unwrap_or(true);
-        Ok(Entry { instrument, fees, tradable, assumed })
+        Ok(Entry { instrument, fees, tradable, assumed, news: Vec::new() })
     }
 
     fn fees(&self, assumed: &mut Vec<&'static str>) -> Result<Option<(Rate, Rate)>, Fault> {

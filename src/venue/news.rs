@@ -30,7 +30,9 @@ impl Told {
                 MarketEvent::News(News::Liquidation { side, price, qty }) => {
                     told.liquidations.push((side, price, qty));
                 }
-                MarketEvent::Level { .. }
+                // It is beside the tape, and stays there.
+                MarketEvent::News(News::MarkBeside(_))
+                | MarketEvent::Level { .. }
                 | MarketEvent::Trade(_)
                 | MarketEvent::Distrust
                 | MarketEvent::Candle(_) => {}

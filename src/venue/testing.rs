@@ -47,6 +47,7 @@ fn show_group(instrument: &Instrument, group: &Group<'_>) -> String {
             MarketEvent::Distrust => "distrust".to_owned(),
             MarketEvent::Trading(on) => format!("trading {on}"),
             MarketEvent::News(News::Mark(price)) => format!("mark {price}"),
+            MarketEvent::News(News::MarkBeside(price)) => format!("mark beside {price}"),
             MarketEvent::News(News::Index(price)) => format!("index {price}"),
             MarketEvent::News(News::Funding { rate, due: Timestamp::MAX }) => format!("funding {rate}"),
             MarketEvent::News(News::Funding { rate, due }) => format!("funding {rate} due {due}"),

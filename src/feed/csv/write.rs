@@ -181,7 +181,7 @@ impl TardisWriter {
                         row[4] = (due.nanos() / if self.nanos { 1 } else { 1_000 }).to_string();
                     }
                 }
-                News::Liquidation { .. } => {}
+                News::Liquidation { .. } | News::MarkBeside(_) => {}
             }
         }
         let at = self.find(CsvKind::Ticker, instrument, group)?;

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use super::*;
-use crate::market::MarketEvent;
+use crate::market::{FinePrice, FundingRate, MarketEvent};
 use crate::venue::Frame;
 
 const START: i64 = 1_700_000_000_000_000_000;
@@ -168,6 +168,42 @@ fn the_replies_beside_a_tape_describe_its_instruments() {
     let tape = open(&path);
     let btc = &tape.instruments()[0];
     assert_eq!((btc.price_scale, btc.rule.min_notional), (3, 7.into()));
+}
+
+#[test]
+fn the_replies_beside_a_tape_tell_of_its_contracts() {
+    let frames = [
+        r#"{"table":"orderBookL2","action":"partial","data":[{"symbol":"XBTUSD","id":1,"side":"Sell","size":100,"price":60000.5,"timestamp":"2023-11-14T22:13:20.000Z"}]}"#,
+        r#"{"table":"orderBookL2","action":"update","data":[{"symbol":"XBTUSD","id":1,"side":"Sell","size":200,"price":60000.5,"timestamp":"2023-11-14T22:13:21.000Z"}]}"#,
+    ];
+    let header = TapeHeader {
+        venue: "bitmex".to_owned(),
+        connector: "bitmex_perpetual_paper_trade".to_owned(),
+        pairs: vec!["XBT-USD".parse().unwrap()],
+        ..header()
+    };
+    let (dir, path) = write("tape.jsonl", &header, &frames.map(str::to_owned));
+    let body = r#"[{"symbol":"XBTUSD","state":"Open","typ":"FFWCSX","underlying":"XBT","quoteCurrency":"USD","lotSize":100,"tickSize":0.5,"multiplier":-100000000,"isInverse":true,"isQuanto":false,"makerFee":-0.00025,"takerFee":0.00075,"markPrice":60001.25,"fundingRate":0.0001,"fundingTimestamp":"2023-11-15T04:00:00.000Z"}]"#;
+    let reply = serde_json::json!({"ts": 1, "method": "GET", "url": "https://x/api/v1/instrument/active", "body": body});
+    fs::write(dir.path().join("tape.http.jsonl"), format!("{reply}\n")).unwrap();
+    let mut tape = open(&path);
+    let [entry] = tape.described() else { panic!("{:?}", tape.described()) };
+    assert_eq!(entry.fees.map(|(maker, taker)| (maker.0, taker.0)), Some((-250_000, 750_000)));
+    // Once, with the first message of the instrument, after it.
+    let mut told = Vec::new();
+    let mut groups = 0;
+    while tape.advance().unwrap().is_some() {
+        groups += 1;
+        for event in tape.group().events {
+            if let MarketEvent::News(news) = event {
+                told.push((groups, *news));
+            }
+        }
+    }
+    let (price, rate) = (FinePrice::read("60001.25").unwrap(), FundingRate::read("0.0001").unwrap());
+    let due = "2023-11-15T04:00:00Z".parse().unwrap();
+    assert_eq!(told, [(2, News::MarkBeside(price)), (2, News::Funding { rate, due })]);
+    assert_eq!(groups, 3);
 }
 
 #[test]

@@ -109,6 +109,8 @@ struct Trader {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Told {
     mark: Option<(FinePrice, Timestamp)>,
+    /// One that was told beside the tape.
+    beside: Option<(FinePrice, Timestamp)>,
     index: Option<(FinePrice, Timestamp)>,
     /// The smoothed middle of the book.
     mid: Option<(FinePrice, Timestamp)>,
@@ -119,7 +121,7 @@ pub(crate) struct Told {
 
 impl Default for Told {
     fn default() -> Self {
-        Self { mark: None, index: None, mid: None, rate: None, next: Timestamp::MAX }
+        Self { mark: None, beside: None, index: None, mid: None, rate: None, next: Timestamp::MAX }
     }
 }
 
@@ -402,6 +404,7 @@ impl Positions {
         let Some(told) = self.told.get_mut(market.index()) else { return false };
         match news {
             News::Mark(price) => told.mark = Some((price, now)),
+            News::MarkBeside(price) => told.beside = Some((price, now)),
             News::Index(price) => told.index = Some((price, now)),
             News::Funding { rate, due } => {
                 told.rate = Some((rate, due));
@@ -437,11 +440,19 @@ impl Positions {
         })
     }
 
-    /// The mark price: the tape's; else its index price; else the smoothed middle of the book.
+    /// A mark price from beside the tape holds for so long; true where it has just gone.
+    #[inline]
+    pub(crate) fn lapse(&mut self, market: InstrumentId, now: Timestamp, after: i64) -> bool {
+        let Some(told) = self.told.get_mut(market.index()) else { return false };
+        told.beside.take_if(|(_, at)| now.nanos_since(*at) > after).is_some()
+    }
+
+    /// The mark price: the tape's; else one from beside it; else its index price; else the smoothed middle of the book.
     pub(crate) fn mark(&self, market: InstrumentId) -> Option<Mark> {
         let told = self.told.get(market.index())?;
         let of = |source: MarkSource| move |(price, at)| Mark { price, source, at };
         let mark = told.mark.map(of(MarkSource::Tape));
+        let mark = mark.or_else(|| told.beside.map(of(MarkSource::Beside)));
         mark.or_else(|| told.index.map(of(MarkSource::Index))).or_else(|| told.mid.map(of(MarkSource::Mid)))
     }
 

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use super::wire::minor_decimals;
 use super::{Bitmex, UNKNOWN_QUOTE};
 use crate::market::decimal::{decimals_of, parse_units};
-use crate::market::{Pair, Product, RuleOrigin};
+use crate::market::{FinePrice, FundingRate, News, Pair, Product, RuleOrigin, Timestamp};
 use crate::sim::Rate;
 use crate::venue::Venue;
 use crate::venue::catalogue::Entry;
@@ -56,6 +56,12 @@ struct Row<'a> {
     maker_fee: Option<Number<'a>>,
     #[serde(borrow)]
     taker_fee: Option<Number<'a>>,
+    #[serde(borrow)]
+    mark_price: Option<Number<'a>>,
+    #[serde(borrow)]
+    funding_rate: Option<Number<'a>>,
+    #[serde(borrow)]
+    funding_timestamp: Option<Cow<'a, str>>,
 }
 
 impl Row<'_> {
@@ -80,8 +86,18 @@ impl Row<'_> {
         Some(Entry {
             fees: rate(&self.maker_fee).zip(rate(&self.taker_fee)),
             tradable: open && (perpetual || spot),
+            news: self.news(),
             ..Entry::plain(instrument)
         })
+    }
+
+    /// The mark price and the next funding of that moment; of what cannot be read nothing is told.
+    fn news(&self) -> Vec<News> {
+        let mark = self.mark_price.as_ref().and_then(|text| FinePrice::read(&text.0).ok());
+        let rate = self.funding_rate.as_ref().and_then(|text| FundingRate::read(&text.0).ok());
+        let due = self.funding_timestamp.as_deref().and_then(|text| text.parse::<Timestamp>().ok());
+        let funding = rate.zip(due).map(|(rate, due)| News::Funding { rate, due });
+        mark.map(News::MarkBeside).into_iter().chain(funding).collect()
     }
 
     fn contract_rules(&self, pair: &Pair) -> Option<crate::market::Instrument> {
