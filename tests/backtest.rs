@@ -596,3 +596,34 @@ fn two_runs_of_a_made_market_differ_by_their_seed_alone() {
     assert_eq!(one, run("1"));
     assert_ne!(one, run("2"));
 }
+
+/// A market maker on a perpetual: it opens and closes, pays fees in what the contract settles in, and all money sums to
+/// zero.
+#[test]
+fn a_perpetual_is_quoted_like_spot() {
+    let folder = tempfile::tempdir().unwrap();
+    let words = "backtest --connector bitmex_perpetual_paper_trade --synth 7 --pair XBT-USD --strategy pure_market_making \
+                 --set bid_spread=0.001 --set ask_spread=0.001 --set order_refresh_time=5 --set order_amount=1000 \
+                 --balance XBT=1 --leverage 50 --out run";
+    let words: Vec<&str> = words.split_whitespace().collect();
+    let (code, out) = papertape(folder.path(), &words);
+    assert_eq!(code, 0, "{out}");
+    let run = folder.path().join("run");
+    let mut actions = std::collections::BTreeSet::new();
+    let mut fills = csv::Reader::from_path(run.join("fills.csv")).unwrap();
+    for row in fills.records() {
+        let row = row.unwrap();
+        assert_eq!(&row[11], "XBT");
+        actions.insert(row[16].to_owned());
+    }
+    assert_eq!(actions.into_iter().collect::<Vec<_>>(), ["close", "open"]);
+    let mut sums: std::collections::BTreeMap<String, rust_decimal::Decimal> =
+        std::collections::BTreeMap::new();
+    let mut ledger = csv::Reader::from_path(run.join("ledger.csv")).unwrap();
+    for row in ledger.records() {
+        let row = row.unwrap();
+        let transaction = format!("{} {}", &row[1], &row[5]);
+        *sums.entry(transaction).or_default() += row[6].parse::<rust_decimal::Decimal>().unwrap();
+    }
+    assert!(sums.len() > 10 && sums.values().all(rust_decimal::Decimal::is_zero), "{sums:?}");
+}

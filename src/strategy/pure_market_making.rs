@@ -14,7 +14,7 @@ use rust_decimal::Decimal;
 use super::parameters::Values;
 use super::{Ask, MarketId, News, OwnOrder, OwnState, Strategy, StrategyError, Trading, mid_price, touch};
 use crate::connector::OwnOrders;
-use crate::market::{Price, Qty, Side, Timestamp};
+use crate::market::{Price, Product, Qty, Side, Timestamp};
 use crate::order::OrderKind;
 
 /// How often it looks.
@@ -134,7 +134,8 @@ impl PureMarketMaking {
         skew_ratios(base, quote, price, self.target, total_amount * self.range)
     }
 
-    /// Cuts amounts to what the account can pay, best level first, and leaves out what would take.
+    /// Cuts amounts to what the account can pay, best level first, and leaves out what would take. What contracts need is
+    /// for the exchange to say.
     fn affordable(&self, desk: &dyn Trading, wanted: &[Wanted]) -> Vec<Ask> {
         let Some(market) = desk.markets().get(self.market.index()) else { return Vec::new() };
         let instrument = &market.instrument;
@@ -149,7 +150,11 @@ impl PureMarketMaking {
             }
             let price = instrument.price_decimal(want.price);
             let cost = price * (Decimal::ONE + fee);
-            let most = if want.side == Side::Buy { quote.checked_div(cost) } else { Some(base) };
+            let most = match want.side {
+                _ if instrument.product != Product::Spot => Some(want.amount),
+                Side::Buy => quote.checked_div(cost),
+                Side::Sell => Some(base),
+            };
             let amount = want.amount.min(most.unwrap_or_default().max(Decimal::ZERO));
             let Some(qty) = market.amount(amount) else { continue };
             if qty < market.smallest_amount(want.price) {
@@ -157,6 +162,7 @@ impl PureMarketMaking {
             }
             let amount = instrument.qty_decimal(qty);
             match want.side {
+                _ if instrument.product != Product::Spot => {}
                 Side::Buy => quote -= amount * cost,
                 Side::Sell => base -= amount,
             }
