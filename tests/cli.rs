@@ -239,6 +239,18 @@ fn a_loop_has_no_end() {
     assert!(shown.contains("no end") && shown.contains("feed: messages"), "{shown}");
 }
 
+/// Funding comes again for ever: it must not keep a market going that has ended.
+#[test]
+fn a_perpetuals_tape_ends() {
+    let run = Run::new();
+    let commands = "buy 100 XBT-USD at 20000; buy 1000 XBT-USD market; run; wait 1; step 1; status";
+    let said =
+        run.show(&["connect", "bitmex_perpetual_paper_trade", "--demo", "--pair", "XBT-USD", "-c", commands]);
+    assert!(said.contains("end of tape; order 1 is not done"), "{said}");
+    let time = said.lines().rfind(|line| line.trim_start().starts_with("time ")).unwrap_or_default();
+    assert!(time.contains("2026-01-05 00:59:59") || time.contains("2026-01-05 01:00:00"), "{time}");
+}
+
 #[test]
 fn bitmarts_perpetuals_open_beside_its_spot_market() {
     let run = Run::new();

@@ -424,7 +424,8 @@ impl SimulatedExchange {
         }
     }
 
-    /// When something is due next (an arriving request, an expiry): nothing happens before unless the market moves.
+    /// When something is due next (an arriving request, an expiry): nothing happens before unless the market moves. Funding
+    /// is no reason to wait: it comes again for ever, and is paid at its instant once time moves past it.
     pub fn next_due(&self) -> Option<Timestamp> {
         self.schedule.next()
     }

@@ -92,8 +92,7 @@ impl SimulatedExchange {
         self.schedule.fund_at(next, before, market);
     }
 
-    /// Funding is due: every position pays or receives its share at the last mark price. A time that has passed long
-    /// ago (nothing was played then) is skipped.
+    /// Funding is due: every position pays or receives its share at the last mark price.
     pub(super) fn fund(&mut self, market: InstrumentId, due: Timestamp, updates: &mut Vec<Update>) {
         let (rate, mark) = (self.positions.funding(market), self.positions.mark(market));
         if let (Some((rate, ..)), Some(mark)) = (rate, mark) {

@@ -62,6 +62,8 @@ pub(crate) struct Schedule {
     timers: BTreeSet<(Timestamp, Timer)>,
     /// When something is due next; the end of time where nothing is. Asked at every event, so it is kept.
     due: Timestamp,
+    /// The same without funding.
+    wake: Timestamp,
     /// By session number; numbers are dense.
     sessions: Vec<Session>,
 }
@@ -73,6 +75,7 @@ impl Schedule {
             inbox: VecDeque::new(),
             timers: BTreeSet::new(),
             due: Timestamp::MAX,
+            wake: Timestamp::MAX,
             sessions: Vec::new(),
         }
     }
@@ -94,6 +97,7 @@ impl Schedule {
             self.inbox.insert(at, pending);
         }
         self.due = self.due.min(arrival);
+        self.wake = self.wake.min(arrival);
         arrival
     }
 
@@ -116,6 +120,7 @@ impl Schedule {
     pub(crate) fn expire_at(&mut self, time: Timestamp, order: OrderId) {
         self.timers.insert((time, Timer::Expiry(order)));
         self.due = self.due.min(time);
+        self.wake = self.wake.min(time);
     }
 
     pub(crate) fn forget_expiry(&mut self, time: Timestamp, order: OrderId) {
@@ -130,9 +135,10 @@ impl Schedule {
         self.look_ahead();
     }
 
-    /// When something is due next.
+    /// When a request or an order's end is due next. Funding is not waited for: it comes again for ever, and is paid at
+    /// its instant once time moves past it.
     pub(crate) fn next(&self) -> Option<Timestamp> {
-        (self.due < Timestamp::MAX).then_some(self.due)
+        (self.wake < Timestamp::MAX).then_some(self.wake)
     }
 
     /// Whether something is due by `now`.
@@ -145,6 +151,8 @@ impl Schedule {
         let timer = self.timers.first().map_or(Timestamp::MAX, |(time, _)| *time);
         let arrival = self.inbox.front().map_or(Timestamp::MAX, |pending| pending.arrives);
         self.due = timer.min(arrival);
+        let expiry = self.timers.iter().find(|(_, timer)| matches!(timer, Timer::Expiry(_)));
+        self.wake = expiry.map_or(Timestamp::MAX, |(time, _)| *time).min(arrival);
     }
 
     /// What is due first, if it is due before `until` (timers: at `until` too). Timers come before arrivals of the same
