@@ -245,16 +245,24 @@ fn main() -> ExitCode {
     let full = std::env::args().any(|arg| arg == "--bench") && std::env::args().all(|arg| arg != "--test");
     let (events, rounds) = if full { (EVENTS, ROUNDS) } else { (SMALL, 1) };
     let venue = |name: &str| *VENUES.iter().find(|venue| venue.name() == name).expect("it is one of ours");
-    let recorded = |file, name, marks: &[&str]| Run::recorded(file, venue(name), marks, full);
-    let runs = [
-        Some(Run::made("bitmart_paper_trade", events)),
-        Some(Run::made("bitmart_perpetual_paper_trade", events)),
-        Some(Run::made("bitmex_perpetual_paper_trade", events)),
-        Some(Run::one_level(events, 1)),
-        Some(Run::one_level(events, BOOKS)),
-        Some(Run::made("bitget_perpetual_paper_trade", events)),
-        Some(Run::made("phemex_perpetual_paper_trade", events)),
-        Some(Run::made("hitbtc_paper_trade", events)),
+    let wanted: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
+    let chosen = |name: &str| wanted.is_empty() || wanted.iter().any(|word| name.contains(word.as_str()));
+    let run = |name: &str, make: &dyn Fn() -> Option<Run>| {
+        !chosen(name) || make().is_none_or(|run| measure(&run, rounds))
+    };
+    let made = |name: &'static str| run(name, &|| Some(Run::made(name, events)));
+    let recorded = |file: &'static str, name, marks: &[&str]| {
+        run(file, &|| Run::recorded(file, venue(name), marks, full))
+    };
+    let fine = [
+        made("bitmart_paper_trade"),
+        made("bitmart_perpetual_paper_trade"),
+        made("bitmex_perpetual_paper_trade"),
+        run("bitmex one level", &|| Some(Run::one_level(events, 1))),
+        run("bitmex one level", &|| Some(Run::one_level(events, BOOKS))),
+        made("bitget_perpetual_paper_trade"),
+        made("phemex_perpetual_paper_trade"),
+        made("hitbtc_paper_trade"),
         recorded("bitmex_ws_20210722.jsonl", "bitmex", &["{\"table\":\"orderBookL2\""]),
         recorded(
             "bitget_ws1_20220407_a.jsonl",
@@ -275,8 +283,5 @@ fn main() -> ExitCode {
         ),
         recorded("fmfw_ws3_20211009_a.jsonl", "hitbtc", &["{\"ch\":\"orderbook/full\""]),
     ];
-    let wanted: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
-    let chosen = |run: &Run| wanted.is_empty() || wanted.iter().any(|word| run.name.contains(word.as_str()));
-    let fine = runs.iter().flatten().filter(|run| chosen(run)).all(|run| measure(run, rounds));
-    if fine { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if fine.iter().all(|fine| *fine) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

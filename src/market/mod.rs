@@ -14,6 +14,7 @@ mod event;
 mod instrument;
 mod ladder;
 mod source;
+pub(crate) mod swar;
 mod time;
 mod units;
 

@@ -77,6 +77,10 @@ pub trait Decoder {
 
     /// What was counted (messages, book updates, gaps, checksum failures).
     fn stats(&self) -> FeedStats;
+
+    /// How many frames were read in place, the fast way. What it does for books nobody sees: a scanner that never fits
+    /// would only be slow.
+    fn read_in_place(&self) -> u64;
 }
 
 /// Turns groups into a venue's public frames, numbered (and checksummed) as the venue does.

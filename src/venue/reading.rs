@@ -106,6 +106,7 @@ pub(crate) struct Reading<P: Protocol> {
     sheet: SheetOf<P>,
     stats: FeedStats,
     in_place: bool,
+    read_in_place: u64,
 }
 
 /// What a frame is read into, and the symbols met so far.
@@ -314,7 +315,7 @@ impl<P: Protocol> Reading<P> {
     /// A decoder of one connection.
     pub(crate) fn new(known: Known) -> Self {
         let stats = FeedStats::default();
-        Self { protocol: P::default(), sheet: Sheet::new(known), stats, in_place: true }
+        Self { protocol: P::default(), sheet: Sheet::new(known), stats, in_place: true, read_in_place: 0 }
     }
 
     /// The same without reading frames in place: for comparing the two ways.
@@ -402,10 +403,14 @@ impl<P: Protocol> Decoder for Reading<P> {
         if self.in_place {
             match self.protocol.scan(&mut self.sheet, text.as_bytes(), out) {
                 Some(element) => {
+                    self.read_in_place += 1;
                     self.settle(&element, out);
                     return Ok(());
                 }
-                None => out.discard(),
+                None => {
+                    out.discard();
+                    self.sheet.forget_from(known);
+                }
             }
         }
         let read = self.protocol.read(&mut self.sheet, text);
@@ -420,6 +425,10 @@ impl<P: Protocol> Decoder for Reading<P> {
 
     fn stats(&self) -> FeedStats {
         self.stats
+    }
+
+    fn read_in_place(&self) -> u64 {
+        self.read_in_place
     }
 }
 

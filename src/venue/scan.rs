@@ -5,6 +5,7 @@
 //! general reader would refuse, and where both read, they read the same: a property test holds them to that.
 
 use crate::market::decimal::parse_units;
+use crate::market::swar::{self, Number, POWERS, eight};
 use crate::market::{EventLog, MarketEvent, Price, Qty, Side, Timestamp};
 
 /// A place in a frame, moving to its end.
@@ -85,11 +86,19 @@ impl<'f> Cursor<'f> {
         i64::try_from(value).ok()
     }
 
-    /// A decimal inside quotes, at its first digit; the closing quote is passed.
+    /// A decimal inside quotes, at its first digit, up to the closing quote.
+    #[inline(always)]
+    pub(crate) fn decimal(&mut self, scale: u8) -> Option<i64> {
+        let (units, end) = number(self.frame, self.at, scale)?;
+        self.at = end;
+        Some(units)
+    }
+
+    /// The same; the closing quote is passed.
     #[inline(always)]
     pub(crate) fn quoted(&mut self, scale: u8) -> Option<i64> {
-        let (units, end) = number(self.frame, self.at, scale)?;
-        self.at = end + 1;
+        let units = self.decimal(scale)?;
+        self.at += 1;
         Some(units)
     }
 
@@ -129,10 +138,9 @@ impl<'f> Cursor<'f> {
 
     /// Pushes the levels of one side, at the byte behind the bracket that begins them; the one that ends them is passed.
     #[inline]
-    pub(crate) fn levels(
+    pub(crate) fn levels<F: Form>(
         &mut self,
         (side, snapshot): (Side, bool),
-        form: Form,
         scales: (u8, u8),
         out: &mut EventLog,
     ) -> Option<()> {
@@ -140,26 +148,11 @@ impl<'f> Cursor<'f> {
             return Some(());
         }
         loop {
-            let (price, qty) = match form {
-                Form::Quoted([open, between, close]) => {
-                    self.literal(open)?;
-                    let price = self.quoted(scales.0)?;
-                    self.at -= 1;
-                    self.literal(between)?;
-                    let qty = self.quoted(scales.1)?;
-                    self.at -= 1;
-                    self.literal(close)?;
-                    (price, qty)
-                }
-                Form::Scaled => {
-                    self.literal("[")?;
-                    let price = self.integer()?;
-                    self.literal(",")?;
-                    let qty = self.integer()?;
-                    self.literal("]")?;
-                    (price, qty)
-                }
-            };
+            self.literal(F::PIECES[0])?;
+            let price = self.value::<F>(scales.0)?;
+            self.literal(F::PIECES[1])?;
+            let qty = self.value::<F>(scales.1)?;
+            self.literal(F::PIECES[2])?;
             push_level(side, price, qty, snapshot, out)?;
             match self.byte()? {
                 b',' => {}
@@ -167,6 +160,12 @@ impl<'f> Cursor<'f> {
                 _ => return None,
             }
         }
+    }
+
+    /// A price or a size of a level, up to what follows it.
+    #[inline(always)]
+    fn value<F: Form>(&mut self, scale: u8) -> Option<i64> {
+        if F::QUOTED { self.decimal(scale) } else { self.integer() }
     }
 }
 
@@ -204,17 +203,28 @@ pub(crate) fn push_print(
     Some(())
 }
 
-/// How a level is written.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Form {
-    /// Two decimals in quotes: what stands before, between and behind them, the inner pieces from quote to quote.
-    Quoted([&'static str; 3]),
-    /// Two integers in an array.
-    Scaled,
+/// How a level is written. A type for each, so that what is read is known where the loop is made.
+pub(crate) trait Form {
+    /// What stands before, between and behind price and size.
+    const PIECES: [&'static str; 3];
+    /// Decimals in quotes; else integers, scaled.
+    const QUOTED: bool = true;
 }
 
 /// `["60000.1","0.5"]`.
-pub(crate) const PAIR: Form = Form::Quoted(["[\"", "\",\"", "\"]"]);
+pub(crate) struct Pair;
+
+impl Form for Pair {
+    const PIECES: [&'static str; 3] = ["[\"", "\",\"", "\"]"];
+}
+
+/// `[600001,5]`.
+pub(crate) struct Scaled;
+
+impl Form for Scaled {
+    const PIECES: [&'static str; 3] = ["[", ",", "]"];
+    const QUOTED: bool = false;
+}
 
 /// A level, where it is one. In a snapshot a size of zero is no level.
 #[inline(always)]
@@ -267,19 +277,23 @@ impl<'f> Behind<'f> {
     }
 }
 
-const POW10: [u64; 19] = {
-    let mut table = [1; 19];
-    let mut at = 1;
-    while at < table.len() {
-        table[at] = table[at - 1] * 10;
-        at += 1;
-    }
-    table
-};
-
 /// A decimal as an integer of `scale` decimals, and where it ends (at its closing quote).
-#[inline]
-pub(crate) fn number(frame: &[u8], from: usize, scale: u8) -> Option<(i64, usize)> {
+#[inline(always)]
+fn number(frame: &[u8], from: usize, scale: u8) -> Option<(i64, usize)> {
+    match short(frame, from, scale) {
+        Some(number) if number.end == b'"' => Some((number.units, from + number.len)),
+        _ => any_number(frame, from, scale),
+    }
+}
+
+/// A decimal of at most fifteen letters, where the frame goes on behind it.
+#[inline(always)]
+fn short(frame: &[u8], from: usize, scale: u8) -> Option<Number> {
+    swar::decimal(frame.get(from..)?.first_chunk()?, scale)
+}
+
+/// The same of any length.
+fn any_number(frame: &[u8], from: usize, scale: u8) -> Option<(i64, usize)> {
     let (whole, mut at) = digits(frame, from, 0)?;
     let mut value = whole;
     let (mut decimals, mut points) = (0, 0);
@@ -292,16 +306,31 @@ pub(crate) fn number(frame: &[u8], from: usize, scale: u8) -> Option<(i64, usize
     let plain = *frame.get(at)? == b'"' && len > points && len <= 18;
     match usize::from(scale).checked_sub(decimals) {
         Some(more) if plain => {
-            let units = value.checked_mul(POW10[more.min(18)])?;
-            Some((i64::try_from(units).ok()?, at))
+            let units = i64::try_from(value).ok()?.checked_mul(POWERS[more.min(18)])?;
+            Some((units, at))
         }
         _ => odd_number(frame, from, scale),
     }
 }
 
 /// A JSON number (`3e-8` too) as an integer of `scale` decimals, and where it ends.
-#[inline]
+#[inline(always)]
 fn bare_number(frame: &[u8], from: usize, scale: u8) -> Option<(i64, usize)> {
+    // As JSON has it: no leading zero, digits on both sides of a point.
+    let formed = |text: &[u8], len: usize| match *text {
+        [b'0', b'.' | b',' | b'}' | b']', ..] | [b'1'..=b'9', ..] => text[len - 1] != b'.',
+        _ => false,
+    };
+    match short(frame, from, scale) {
+        Some(number) if matches!(number.end, b',' | b'}' | b']') && formed(&frame[from..], number.len) => {
+            Some((number.units, from + number.len))
+        }
+        _ => any_bare_number(frame, from, scale),
+    }
+}
+
+/// The same of any length, with an exponent too.
+fn any_bare_number(frame: &[u8], from: usize, scale: u8) -> Option<(i64, usize)> {
     let (whole, mut at) = digits(frame, from, 0)?;
     let whole_len = at - from;
     // As JSON has it: no leading zero, digits on both sides of a point.
@@ -320,8 +349,8 @@ fn bare_number(frame: &[u8], from: usize, scale: u8) -> Option<(i64, usize)> {
     let exponent = matches!(*frame.get(at)?, b'e' | b'E');
     match usize::from(scale).checked_sub(decimals) {
         Some(more) if !exponent && at - from <= 18 => {
-            let units = value.checked_mul(POW10[more.min(18)])?;
-            Some((i64::try_from(units).ok()?, at))
+            let units = i64::try_from(value).ok()?.checked_mul(POWERS[more.min(18)])?;
+            Some((units, at))
         }
         _ => odd_bare_number(frame, from, at, scale),
     }
@@ -346,7 +375,7 @@ fn odd_bare_number(frame: &[u8], from: usize, mut at: usize, scale: u8) -> Optio
 ///
 /// Eight bytes at once, because the length of numbers is what a branch predictor cannot know.
 #[inline]
-pub(crate) fn digits(frame: &[u8], from: usize, value: u64) -> Option<(u64, usize)> {
+fn digits(frame: &[u8], from: usize, value: u64) -> Option<(u64, usize)> {
     let (mut value, mut at) = (value, from);
     while let Some(word) = frame.get(at..at + 8).and_then(|bytes| bytes.try_into().ok()) {
         let digits = u64::from_le_bytes(word) ^ 0x3030_3030_3030_3030;
@@ -357,22 +386,13 @@ pub(crate) fn digits(frame: &[u8], from: usize, value: u64) -> Option<(u64, usiz
             return Some((value, at));
         }
         let aligned = digits << (64 - 8 * len);
-        value = value.wrapping_mul(POW10[len as usize]).wrapping_add(eight_digits(aligned));
+        value = value.wrapping_mul(POWERS[len as usize] as u64).wrapping_add(eight(aligned));
         at += len as usize;
         if len < 8 {
             return Some((value, at));
         }
     }
     digits_one_by_one(frame, at, value)
-}
-
-/// The number of eight digits, the first one in the lowest byte (Lemire, "Quickly parsing eight digits", 2022).
-#[inline]
-fn eight_digits(digits: u64) -> u64 {
-    let pairs = digits.wrapping_mul(10).wrapping_add(digits >> 8);
-    let even = (pairs & 0x0000_00ff_0000_00ff).wrapping_mul(0x000f_4240_0000_0064);
-    let odd = ((pairs >> 16) & 0x0000_00ff_0000_00ff).wrapping_mul(0x0000_2710_0000_0001);
-    even.wrapping_add(odd) >> 32
 }
 
 /// The same near the end of a frame.
@@ -430,7 +450,7 @@ impl Days {
             if !(1..=9).contains(&len) {
                 return None;
             }
-            nanos += i64::try_from(value * POW10[9 - len]).ok()?;
+            nanos += i64::try_from(value).ok()? * POWERS[9 - len];
             end = at;
         }
         cursor.at = end;

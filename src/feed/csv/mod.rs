@@ -21,7 +21,6 @@ mod npz;
 mod reader;
 mod row;
 mod source;
-mod swar;
 mod symbols;
 mod ticker;
 mod write;

@@ -4,7 +4,7 @@ use super::buffer::{Record, WINDOW};
 use super::cell::{self, LARGEST, RowFault, nanos};
 use super::columns::{Columns, Role};
 use super::kind::CsvKind;
-use super::swar::{StampCache, decimal};
+use crate::market::swar::{StampCache, decimal};
 use crate::market::{Price, Qty, Side};
 
 /// The longest `exchange,symbol,` that is compared in place.

@@ -23,27 +23,53 @@ use crate::venue::text::{Number, Row, element_error, json_error, part, time_of};
 #[derive(Default)]
 pub(super) struct BitgetProtocol {
     /// The levels of the frame's books as texts, for their checksums.
-    pub(super) levels: Vec<TextLevel>,
+    pub(super) levels: Texts,
     /// Of the frame that is being scanned.
     pub(super) prints: Vec<ScannedPrint>,
 }
 
+/// The levels of a frame as texts.
+#[derive(Default)]
+pub(super) struct Texts {
+    levels: Vec<TextLevel>,
+    /// The texts of those that are too long for that, by their number.
+    long: Vec<(usize, Vec<u8>)>,
+}
+
 /// A level with its text.
-pub(super) struct TextLevel {
+#[derive(Clone, Copy, Debug)]
+struct TextLevel {
     side: Side,
     price: Price,
     /// None: the level goes.
     text: Option<LevelText>,
-    /// The text where it is too long for that.
-    long: Option<Box<[u8]>>,
 }
 
-impl TextLevel {
-    #[inline]
-    pub(super) fn new(side: Side, price: Price, (price_text, size): (&[u8], &[u8]), goes: bool) -> Self {
-        let text = (!goes).then(|| LevelText::new(price_text, size));
-        let long = text.filter(LevelText::is_long).map(|_| [price_text, b":", size].concat().into());
-        Self { side, price, text, long }
+impl Texts {
+    pub(super) fn len(&self) -> usize {
+        self.levels.len()
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.levels.clear();
+        self.long.clear();
+    }
+
+    /// Adds a level whose price and size begin at these places of `frame` and are so long.
+    #[inline(always)]
+    pub(super) fn push(
+        &mut self,
+        (side, price): (Side, Price),
+        frame: &[u8],
+        [price_at, size_at]: [(usize, usize); 2],
+        goes: bool,
+    ) {
+        let text = (!goes).then(|| LevelText::of(frame, price_at, size_at));
+        if text.is_some_and(|text| text.is_long()) {
+            let piece = |(from, len): (usize, usize)| &frame[from..from + len];
+            self.long.push((self.levels.len(), [piece(price_at), b":", piece(size_at)].concat()));
+        }
+        self.levels.push(TextLevel { side, price, text });
     }
 }
 
@@ -114,11 +140,11 @@ impl Protocol for BitgetProtocol {
         if !matches!(verdict, Verdict::Apply(_)) {
             return verdict;
         }
-        let levels = self.levels.get_mut(book.from..book.to).unwrap_or_default();
-        for level in levels {
+        let Texts { levels, long } = &self.levels;
+        for (number, level) in levels.iter().enumerate().take(book.to).skip(book.from) {
             slot.own.texts.set(level.side, level.price, level.text);
-            if let Some(long) = level.long.take() {
-                slot.own.texts.set_long(level.side, level.price, long.into());
+            if let Some((_, text)) = long.iter().find(|(of, _)| *of == number) {
+                slot.own.texts.set_long(level.side, level.price, text.clone());
             }
         }
         match book.checksum {
@@ -210,8 +236,9 @@ impl BitgetProtocol {
                 let (price, qty) =
                     sheet.level(channel, side, row.texts(), !snapshot, || format!("{name}[{index}]"))?;
                 let (price_text, size) = row.texts();
-                let texts = (price_text.as_bytes(), size.as_bytes());
-                self.levels.push(TextLevel::new(side, price, texts, qty.is_zero()));
+                let texts = [(0, price_text.len()), (price_text.len(), size.len())];
+                let both = [price_text, size].concat();
+                self.levels.push((side, price), both.as_bytes(), texts, qty.is_zero());
             }
         }
         let levels = |text: &str| {

@@ -2,7 +2,7 @@
 
 use smol_str::SmolStr;
 
-use super::decode::{BitgetSheet, Message, TextLevel};
+use super::decode::{BitgetSheet, Message, Texts};
 use super::wire::{MIX, SPOT};
 use crate::market::{EventLog, Price, Side, Timestamp};
 use crate::venue::reading::{Element, What};
@@ -12,7 +12,7 @@ use crate::venue::text::time_of;
 /// `{"action":"update","arg":{"instType":"…","channel":"…","instId":"…"},"data":[…`.
 pub(super) fn push(
     sheet: &mut BitgetSheet,
-    (levels, prints): (&mut Vec<TextLevel>, &mut Vec<ScannedPrint>),
+    (levels, prints): (&mut Texts, &mut Vec<ScannedPrint>),
     frame: &[u8],
     out: &mut EventLog,
 ) -> Option<Element<Message>> {
@@ -66,7 +66,7 @@ fn book(
     cursor: &mut Cursor<'_>,
     sheet: &mut BitgetSheet,
     (channel, snapshot): (usize, bool),
-    levels: &mut Vec<TextLevel>,
+    levels: &mut Texts,
     out: &mut EventLog,
 ) -> Option<Element<Message>> {
     let scales = sheet.slot(channel).scales;
@@ -100,7 +100,7 @@ fn rows(
     cursor: &mut Cursor<'_>,
     (side, snapshot): (Side, bool),
     scales: (u8, u8),
-    levels: &mut Vec<TextLevel>,
+    levels: &mut Texts,
     out: &mut EventLog,
 ) -> Option<()> {
     if cursor.take("]") {
@@ -110,14 +110,14 @@ fn rows(
         cursor.literal("[\"")?;
         let from = cursor.at;
         let price = cursor.quoted(scales.0)?;
-        let price_text = &cursor.frame[from..cursor.at - 1];
+        let price_text = (from, cursor.at - 1 - from);
         cursor.literal(",\"")?;
         let from = cursor.at;
         let qty = cursor.quoted(scales.1)?;
-        let size = &cursor.frame[from..cursor.at - 1];
+        let texts = [price_text, (from, cursor.at - 1 - from)];
         cursor.literal("]")?;
         push_level(side, price, qty, snapshot, out)?;
-        levels.push(TextLevel::new(side, Price::from_units(price), (price_text, size), qty == 0));
+        levels.push((side, Price::from_units(price)), cursor.frame, texts, qty == 0);
         match cursor.byte()? {
             b',' => {}
             b']' => return Some(()),

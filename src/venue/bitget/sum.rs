@@ -12,14 +12,38 @@ const SUMMED: usize = 25;
 const INLINE: usize = 31;
 
 /// A level as the exchange wrote it: `price:size`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct LevelText {
+    /// What stands behind the text is of no meaning.
     bytes: [u8; INLINE],
     /// More than [`INLINE`]: the text is too long to be held here.
     len: u8,
 }
 
+/// Letters that are copied at once.
+const PIECE: usize = 16;
+
 impl LevelText {
+    /// The text of a price and a size, which begin at these places of `frame` and are so long.
+    #[inline(always)]
+    pub(super) fn of(
+        frame: &[u8],
+        (price, price_len): (usize, usize),
+        (size, size_len): (usize, usize),
+    ) -> Self {
+        let piece = |from: usize| frame.get(from..from + PIECE).and_then(<[u8]>::first_chunk::<PIECE>);
+        let (true, Some(first), Some(second)) =
+            (price_len < PIECE - 1 && size_len <= PIECE, piece(price), piece(size))
+        else {
+            return Self::new(&frame[price..price + price_len], &frame[size..size + size_len]);
+        };
+        let mut bytes = [0; INLINE];
+        bytes[..PIECE].copy_from_slice(first);
+        bytes[price_len] = b':';
+        bytes[price_len + 1..price_len + 1 + PIECE].copy_from_slice(second);
+        Self { bytes, len: (price_len + 1 + size_len) as u8 }
+    }
+
     pub(super) fn new(price: &[u8], size: &[u8]) -> Self {
         let len = price.len() + 1 + size.len();
         let mut bytes = [0; INLINE];
@@ -42,31 +66,96 @@ impl LevelText {
     }
 }
 
-/// A book of texts. Sides are sorted, their best level last: there most changes are.
+/// A book of texts.
 #[derive(Clone, Debug, Default)]
 pub(super) struct TextBook {
-    sides: [Vec<(Price, LevelText)>; 2],
+    sides: [TextSide; 2],
     /// The texts that are too long to be held in their places.
     long: FxHashMap<(usize, Price), Vec<u8>>,
 }
 
+/// One side. Prices move when levels come and go; texts stay where they are.
+#[derive(Clone, Debug, Default)]
+struct TextSide {
+    /// Sorted, the best one last: there most changes are. With the place of the text.
+    levels: Vec<(Price, u32)>,
+    texts: Vec<LevelText>,
+    free: Vec<u32>,
+    /// Where the last change was: messages are sorted, so the next is near.
+    last: usize,
+}
+
+impl TextSide {
+    fn clear(&mut self) {
+        self.levels.clear();
+        self.texts.clear();
+        self.free.clear();
+        self.last = 0;
+    }
+
+    /// The level of a rank, the best one is 0.
+    fn ranked(&self, rank: usize) -> Option<(Price, &LevelText)> {
+        let (price, text) = self.levels[self.levels.len().checked_sub(rank + 1)?];
+        Some((price, &self.texts[text as usize]))
+    }
+
+    /// How many levels are worse than `price`.
+    #[inline]
+    fn place(&self, side: Side, price: Price) -> usize {
+        let worse = |at: usize| side.better(price, self.levels[at].0);
+        let (mut step, mut high) = (1, self.levels.len());
+        let mut low;
+        if self.last < high && worse(self.last) {
+            low = self.last + 1;
+            while low + step <= high && worse(low + step - 1) {
+                low += step;
+                step *= 2;
+            }
+            high = high.min(low + step - 1);
+        } else {
+            high = high.min(self.last);
+            while step <= high && !worse(high - step) {
+                high -= step;
+                step *= 2;
+            }
+            low = (high + 1).saturating_sub(step);
+        }
+        low + self.levels[low..high].partition_point(|level| side.better(price, level.0))
+    }
+
+    fn set(&mut self, side: Side, price: Price, text: Option<LevelText>) {
+        let place = self.place(side, price);
+        self.last = place;
+        let there = self.levels.get(place).filter(|level| level.0 == price).map(|level| level.1);
+        match (text, there) {
+            (Some(text), Some(at)) => self.texts[at as usize] = text,
+            (Some(text), None) => {
+                let at = self.free.pop().unwrap_or(self.texts.len() as u32);
+                match self.texts.get_mut(at as usize) {
+                    Some(free) => *free = text,
+                    None => self.texts.push(text),
+                }
+                self.levels.insert(place, (price, at));
+            }
+            (None, Some(at)) => {
+                self.levels.remove(place);
+                self.free.push(at);
+            }
+            (None, None) => {}
+        }
+    }
+}
+
 impl TextBook {
     pub(super) fn clear(&mut self) {
-        self.sides.iter_mut().for_each(Vec::clear);
+        self.sides.iter_mut().for_each(TextSide::clear);
         self.long.clear();
     }
 
     /// Sets a level; no text takes it away. [`TextBook::set_long`] says the text where it is too long for its place.
+    #[inline]
     pub(super) fn set(&mut self, side: Side, price: Price, text: Option<LevelText>) {
-        let levels = &mut self.sides[side.index()];
-        let place = levels.partition_point(|level| side.better(price, level.0));
-        let there = levels.get(place).is_some_and(|level| level.0 == price);
-        match (text, there) {
-            (Some(text), true) => levels[place].1 = text,
-            (Some(text), false) => levels.insert(place, (price, text)),
-            (None, true) => drop(levels.remove(place)),
-            (None, false) => {}
-        }
+        self.sides[side.index()].set(side, price, text);
         if !self.long.is_empty() {
             self.long.remove(&(side.index(), price));
         }
@@ -82,13 +171,13 @@ impl TextBook {
     pub(super) fn checksum(&self) -> i32 {
         let mut text = [0; 2 * SUMMED * (INLINE + 1)];
         let mut end = 0;
-        for (_, level) in self.summed() {
-            let Some(room) = text.get_mut(end..end + INLINE).filter(|_| !level.1.is_long()) else {
+        for (_, _, level) in self.summed() {
+            let Some(room) = text.get_mut(end..end + INLINE).filter(|_| !level.is_long()) else {
                 return self.long_checksum();
             };
             // All of its room at once: what is behind the text is written over by what follows.
-            room.copy_from_slice(&level.1.bytes);
-            end += usize::from(level.1.len);
+            room.copy_from_slice(&level.bytes);
+            end += usize::from(level.len);
             text[end] = b':';
             end += 1;
         }
@@ -97,11 +186,10 @@ impl TextBook {
 
     /// The levels that are summed, in their order, with the index of their side.
     #[inline]
-    fn summed(&self) -> impl Iterator<Item = (usize, &(Price, LevelText))> {
+    fn summed(&self) -> impl Iterator<Item = (usize, Price, &LevelText)> {
         (0..2 * SUMMED).filter_map(|at| {
-            let (side, rank) = (at % 2, at / 2);
-            let levels = &self.sides[side];
-            levels.len().checked_sub(rank + 1).map(|place| (side, &levels[place]))
+            let (price, text) = self.sides[at % 2].ranked(at / 2)?;
+            Some((at % 2, price, text))
         })
     }
 
@@ -109,8 +197,8 @@ impl TextBook {
     #[cold]
     fn long_checksum(&self) -> i32 {
         let mut text = Vec::new();
-        for (side, (price, level)) in self.summed() {
-            let long = || self.long.get(&(side, *price)).map(Vec::as_slice);
+        for (side, price, level) in self.summed() {
+            let long = || self.long.get(&(side, price)).map(Vec::as_slice);
             text.extend_from_slice(level.get().or_else(long).unwrap_or_default());
             text.push(b':');
         }
@@ -121,7 +209,44 @@ impl TextBook {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        /// Places found from the last one are those of a sorted map; texts cut out of a frame are those of their parts.
+        #[test]
+        fn a_book_of_texts_is_a_sorted_map(
+            changes in prop::collection::vec((any::<bool>(), 0_i64..40, "[0-9]{1,5}\\.[0-9]{1,18}", any::<bool>()), 1..200),
+        ) {
+            let mut book = TextBook::default();
+            let mut maps = [const { std::collections::BTreeMap::new() }; 2];
+            for (buy, price, size, goes) in &changes {
+                let side = if *buy { Side::Buy } else { Side::Sell };
+                let frame = format!("[\"{price}\",\"{size}\"]");
+                let size_from = frame.len() - 2 - size.len();
+                let price_len = price.to_string().len();
+                let text = LevelText::of(frame.as_bytes(), (2, price_len), (size_from, size.len()));
+                let want = format!("{price}:{size}");
+                prop_assert_eq!(text.get(), Some(want.as_bytes()));
+                book.set(side, Price::from_units(*price), (!goes).then_some(text));
+                match goes {
+                    true => drop(maps[side.index()].remove(price)),
+                    false => drop(maps[side.index()].insert(*price, want)),
+                }
+                let best = |side: Side| -> Vec<Vec<u8>> {
+                    let map = maps[side.index()].values();
+                    let texts = map.map(|text: &String| text.clone().into_bytes());
+                    if side == Side::Buy { texts.rev().collect() } else { texts.collect() }
+                };
+                for side in Side::BOTH {
+                    let ranked = (0..).map_while(|rank| book.sides[side.index()].ranked(rank));
+                    let texts: Vec<Vec<u8>> = ranked.filter_map(|(_, text)| Some(text.get()?.to_vec())).collect();
+                    prop_assert_eq!(texts, best(side));
+                }
+            }
+        }
+    }
 
     /// A book from the text that is summed, bids and asks by turns; prices of one decimal.
     fn book(levels: &[(Side, &str, &str)]) -> TextBook {

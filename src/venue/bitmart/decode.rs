@@ -35,6 +35,7 @@ pub struct BitmartDecoder {
     inflate: flate2::Decompress,
     inflated: Vec<u8>,
     in_place: bool,
+    read_in_place: u64,
 }
 
 /// What is known of one symbol's streams.
@@ -92,6 +93,7 @@ impl BitmartDecoder {
             inflate: flate2::Decompress::new(false),
             inflated: Vec::new(),
             in_place: true,
+            read_in_place: 0,
         };
         known.declared.into_iter().for_each(|instrument| decoder.add(instrument));
         decoder
@@ -121,11 +123,10 @@ impl BitmartDecoder {
     }
 
     /// The channel of a symbol that was met before.
-    fn find(&self, symbol: &[u8]) -> Option<usize> {
-        if self.instruments.get(self.last).is_some_and(|last| last.symbol.as_bytes() == symbol) {
+    fn find(&self, symbol: &str) -> Option<usize> {
+        if self.instruments.get(self.last).is_some_and(|last| last.symbol == symbol) {
             return Some(self.last);
         }
-        let symbol = std::str::from_utf8(symbol).ok()?;
         self.by_symbol.get(symbol).map(|id| *id as usize)
     }
 
@@ -135,7 +136,7 @@ impl BitmartDecoder {
         symbol: &str,
         rows: impl Iterator<Item = (&'r str, &'r str)>,
     ) -> Result<usize, String> {
-        if let Some(found) = self.find(symbol.as_bytes()) {
+        if let Some(found) = self.find(symbol) {
             return Ok(found);
         }
         let instrument =
@@ -168,6 +169,7 @@ impl BitmartDecoder {
                 .increase_in_place(received, frame, out)
                 .or_else(|| self.trades_in_place(received, frame, out));
             if done.is_some() {
+                self.read_in_place += 1;
                 return Ok(());
             }
             out.discard();
@@ -487,6 +489,10 @@ impl Decoder for BitmartDecoder {
 
     fn stats(&self) -> FeedStats {
         self.stats
+    }
+
+    fn read_in_place(&self) -> u64 {
+        self.read_in_place
     }
 }
 

@@ -80,4 +80,8 @@ impl Decoder for EitherDecoder {
     fn stats(&self) -> FeedStats {
         self.inner().stats()
     }
+
+    fn read_in_place(&self) -> u64 {
+        self.inner().read_in_place()
+    }
 }

@@ -118,6 +118,7 @@ impl Protocol for BitmexProtocol {
         let verdict = match (book.partial, ids.chain) {
             (true, _) => {
                 ids.levels.clear();
+                ids.levels.reserve(book.to - book.from);
                 ids.chain = Chain::At(0);
                 Verdict::Apply(GroupKind::Snapshot)
             }

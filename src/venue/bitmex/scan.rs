@@ -1,19 +1,15 @@
 //! Changes of `orderBookL2` read in place: rows of one symbol, in the exchange's own order of columns.
 //!
 //! `{"table":"orderBookL2","action":"update","data":[{"symbol":"XBTUSD","id":8799,"side":"Buy","size":100}]}`; later years add
-//! the price, `timestamp` and `transactTime` to every row. Regular trades are read in place, too.
+//! the price, `timestamp` and `transactTime` to every row. A partial says more before its rows; that much of it is read as
+//! any other frame. Regular trades are read in place, too.
 
 use super::decode::{BitmexSheet, Message, Row, spot_decimals};
+use super::rule;
+use super::wire::{Action, Envelope};
 use crate::market::{EventLog, MarketEvent, Price, Qty, Side, Timestamp};
 use crate::venue::reading::{Element, FULL, What};
 use crate::venue::scan::{Cursor, Days, push_print};
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Action {
-    Insert,
-    Update,
-    Delete,
-}
 
 /// What is the same for all rows of a frame.
 #[derive(Clone, Copy)]
@@ -59,14 +55,19 @@ pub(super) fn book(
     let mut cursor = Cursor::new(frame);
     cursor.literal("{\"table\":\"orderBookL2\",\"action\":\"")?;
     let action = match cursor.byte()? {
-        b'u' => cursor.literal("pdate").map(|()| Action::Update),
-        b'i' => cursor.literal("nsert").map(|()| Action::Insert),
-        b'd' => cursor.literal("elete").map(|()| Action::Delete),
+        b'u' => cursor.literal("pdate\"").map(|()| Action::Update),
+        b'i' => cursor.literal("nsert\"").map(|()| Action::Insert),
+        b'd' => cursor.literal("elete\"").map(|()| Action::Delete),
+        b'p' => partial(&mut cursor).map(|()| Action::Partial),
         _ => None,
     }?;
-    cursor.literal("\",\"data\":[{\"symbol\":\"")?;
+    cursor.literal(",\"data\":[{\"symbol\":\"")?;
     let symbol = cursor.text()?;
-    let channel = sheet.find(symbol)?;
+    let channel = match action {
+        // A book begins with its partial.
+        Action::Partial => sheet.meet_known(symbol, rule(symbol).ok().as_ref()),
+        _ => sheet.find(symbol),
+    }?;
     let slot = sheet.slot(channel);
     let sizes = Sizes::of(symbol, slot.scales.qty)?;
     let place = Place { channel, action, price_scale: slot.scales.price, sizes };
@@ -85,9 +86,22 @@ pub(super) fn book(
         }
     };
     cursor.literal("}")?;
-    let message = Message { partial: false, unknown, levels: FULL, from: 0, to: rows.len() };
+    let partial = action == Action::Partial;
+    let message = Message { partial, unknown, levels: FULL, from: 0, to: rows.len() };
     let (time, what) = (time.unwrap_or(sheet.received), What::Book(message));
     cursor.at_end().then_some(Element { channel, time, what })
+}
+
+/// What a partial says before its rows, from the second letter of its action.
+fn partial(cursor: &mut Cursor<'_>) -> Option<()> {
+    cursor.literal("artial\"")?;
+    let data = memchr::memmem::find(cursor.frame.get(cursor.at..)?, b",\"data\":[{\"symbol\":\"")?;
+    let head = cursor.frame.get(..cursor.at + data)?;
+    // Closed here it must be a frame of its own.
+    let closed = [head, b"}"].concat();
+    serde_json::from_slice::<Envelope<'_>>(&closed).ok()?;
+    cursor.at += data;
+    memchr::memmem::find(head, b"\"data\"").is_none().then_some(())
 }
 
 /// The rest of a row behind its symbol; whether its id is known where it must be, and its time where it has one.
@@ -120,8 +134,9 @@ fn row(
         }
     }
     cursor.literal("}")?;
-    let (fresh, delete) = (place.action == Action::Insert, place.action == Action::Delete);
-    let known = sheet.slot(place.channel).own.levels.get(&id).copied();
+    let (partial, delete) = (place.action == Action::Partial, place.action == Action::Delete);
+    let fresh = partial || place.action == Action::Insert;
+    let known = if fresh { None } else { sheet.slot(place.channel).own.levels.get(&id).copied() };
     let price = match (price, known) {
         (Some(units), _) if units > 0 => Price::from_units(units),
         (None, Some((_, price))) if !fresh => price,
@@ -133,10 +148,12 @@ fn row(
         (Some(units), false) => Qty::from_units(units),
         (None, false) => return None,
     };
-    if let Some((old_side, old_price)) = known.filter(|known| !fresh && *known != (side, price)) {
+    if let Some((old_side, old_price)) = known.filter(|known| *known != (side, price)) {
         out.push(MarketEvent::Level { side: old_side, price: old_price, qty: Qty::ZERO });
     }
-    out.push(MarketEvent::Level { side, price, qty });
+    if !(partial && qty.is_zero()) {
+        out.push(MarketEvent::Level { side, price, qty });
+    }
     let now = (!delete).then_some((side, price));
     // What stays as it is need not be remembered anew, unless a row before it may have changed it.
     if now != known || !rows.is_empty() {

@@ -3,14 +3,18 @@
 use super::decode::{HitSheet, Numbered};
 use crate::market::{EventLog, Side, Timestamp};
 use crate::venue::reading::{Element, What};
-use crate::venue::scan::{Behind, Cursor, Days, Form, PAIR, push_print};
+use crate::venue::scan::{Behind, Cursor, Days, Form, Pair, push_print};
 use crate::venue::text::time_of;
 
 /// The channel, the time, whether it is whole, and its number.
 type Read = (usize, Timestamp, bool, i64);
 
 /// `{"price":"0.1","size":"2"}`.
-const NAMED: Form = Form::Quoted(["{\"price\":\"", "\",\"size\":\"", "\"}"]);
+struct Named;
+
+impl Form for Named {
+    const PIECES: [&'static str; 3] = ["{\"price\":\"", "\",\"size\":\"", "\"}"];
+}
 
 /// `{"ch":"orderbook/full","update":{"EOSUSDT":{"t":…,"s":…,"a":[…],"b":[…]}}}`: one symbol.
 pub(super) fn book3(sheet: &mut HitSheet, frame: &[u8], out: &mut EventLog) -> Option<Read> {
@@ -29,9 +33,9 @@ pub(super) fn book3(sheet: &mut HitSheet, frame: &[u8], out: &mut EventLog) -> O
     cursor.literal(",\"s\":")?;
     let sequence = cursor.integer()?;
     cursor.literal(",\"a\":[")?;
-    cursor.levels((Side::Sell, snapshot), PAIR, scales, out)?;
+    cursor.levels::<Pair>((Side::Sell, snapshot), scales, out)?;
     cursor.literal(",\"b\":[")?;
-    cursor.levels((Side::Buy, snapshot), PAIR, scales, out)?;
+    cursor.levels::<Pair>((Side::Buy, snapshot), scales, out)?;
     cursor.literal("}}}")?;
     cursor.at_end().then_some((channel, time, snapshot, sequence))
 }
@@ -52,9 +56,9 @@ pub(super) fn book2(sheet: &mut HitSheet, days: &mut Days, frame: &[u8], out: &m
         cursor.literal("snapshotOrderbook")?;
     }
     cursor.literal("\",\"params\":{\"ask\":[")?;
-    cursor.levels((Side::Sell, snapshot), NAMED, scales, out)?;
+    cursor.levels::<Named>((Side::Sell, snapshot), scales, out)?;
     cursor.literal(",\"bid\":[")?;
-    cursor.levels((Side::Buy, snapshot), NAMED, scales, out)?;
+    cursor.levels::<Named>((Side::Buy, snapshot), scales, out)?;
     cursor.literal(",\"sequence\":")?;
     let sequence = cursor.integer()?;
     cursor.literal(",\"timestamp\":\"")?;

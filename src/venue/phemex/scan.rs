@@ -3,7 +3,7 @@
 use super::decode::{Numbered, PhemexSheet};
 use crate::market::{EventLog, Side, Timestamp};
 use crate::venue::reading::{Element, FULL, What};
-use crate::venue::scan::{Behind, Cursor, Form, PAIR, ScannedPrint, push_reversed};
+use crate::venue::scan::{Behind, Cursor, Form, Pair, Scaled, ScannedPrint, push_reversed};
 
 /// A book: `{"book":{"asks":[…],"bids":[…]},"depth":30,"sequence":…,"symbol":"…","timestamp":…,"type":"…"}`, or
 /// `{"depth":30,["dts":…,"mts":…,]"orderbook_p":{"asks":[…],"bids":[…]},"sequence":…,"symbol":"…","timestamp":…,"type":"…"}`.
@@ -35,11 +35,10 @@ pub(super) fn book(sheet: &mut PhemexSheet, frame: &[u8], out: &mut EventLog) ->
         }
         cursor.literal(",\"orderbook_p\":{\"asks\":[")?;
     }
-    let form = if scaled { Form::Scaled } else { PAIR };
-    cursor.levels((Side::Sell, snapshot), form, scales, out)?;
-    cursor.literal(",\"bids\":[")?;
-    cursor.levels((Side::Buy, snapshot), form, scales, out)?;
-    cursor.literal("}")?;
+    match scaled {
+        true => sides::<Scaled>(&mut cursor, snapshot, scales, out),
+        false => sides::<Pair>(&mut cursor, snapshot, scales, out),
+    }?;
     if scaled {
         cursor.literal(",\"depth\":")?;
         depth = cursor.integer()?;
@@ -48,6 +47,20 @@ pub(super) fn book(sheet: &mut PhemexSheet, frame: &[u8], out: &mut EventLog) ->
     let what = What::Book(Numbered { snapshot, sequence, levels });
     // From here to the end was read from behind.
     (cursor.at == behind.0.len()).then_some(Element { channel, time, what })
+}
+
+/// `…],"bids":[…]}`: asks and bids from the first level on.
+#[inline]
+fn sides<F: Form>(
+    cursor: &mut Cursor<'_>,
+    snapshot: bool,
+    scales: (u8, u8),
+    out: &mut EventLog,
+) -> Option<()> {
+    cursor.levels::<F>((Side::Sell, snapshot), scales, out)?;
+    cursor.literal(",\"bids\":[")?;
+    cursor.levels::<F>((Side::Buy, snapshot), scales, out)?;
+    cursor.literal("}")
 }
 
 /// Prints: `{"sequence":…,"symbol":"…","trades_p":[[…,"Sell","30000.3","0.649"],…],"type":"incremental"}`, or `trades` with

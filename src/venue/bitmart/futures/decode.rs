@@ -101,7 +101,11 @@ impl Protocol for FuturesProtocol {
 }
 
 /// `{"price":"0.1","vol":"2"}`.
-const NAMED: Form = Form::Quoted(["{\"price\":\"", "\",\"vol\":\"", "\"}"]);
+struct Named;
+
+impl Form for Named {
+    const PIECES: [&'static str; 3] = ["{\"price\":\"", "\",\"vol\":\"", "\"}"];
+}
 
 /// Where in an incremental book its type is: among so many last bytes.
 const TAIL: usize = 96;
@@ -118,9 +122,9 @@ fn scan_increase(sheet: &mut FuturesSheet, frame: &[u8], out: &mut EventLog) -> 
     let tail = &frame[frame.len().saturating_sub(TAIL)..];
     let snapshot = memchr::memmem::find(tail, b",\"type\":\"snapshot\"}").is_some();
     cursor.literal(",\"asks\":[")?;
-    cursor.levels((Side::Sell, snapshot), NAMED, scales, out)?;
+    cursor.levels::<Named>((Side::Sell, snapshot), scales, out)?;
     cursor.literal(",\"bids\":[")?;
-    cursor.levels((Side::Buy, snapshot), NAMED, scales, out)?;
+    cursor.levels::<Named>((Side::Buy, snapshot), scales, out)?;
     cursor.literal(",\"ms_t\":")?;
     let time = time_of(cursor.integer()?)?;
     cursor.literal(",\"version\":")?;
