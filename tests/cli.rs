@@ -251,6 +251,23 @@ fn a_perpetuals_tape_ends() {
     assert!(time.contains("2026-01-05 00:59:59") || time.contains("2026-01-05 01:00:00"), "{time}");
 }
 
+/// What a contract earned is in what it settles in, with the fees of both ways.
+#[test]
+fn history_reckons_contracts_in_what_they_settle_in() {
+    let run = Run::new();
+    let commands = "buy 1000 XBT-USD market; step 200; sell 1000 XBT-USD market close; history; balance";
+    let connector = ["connect", "bitmex_perpetual_paper_trade", "--demo", "--pair", "XBT-USD"];
+    let said = run.show(&[&connector[..], &["--balance", "XBT=1", "-c", commands]].concat());
+    let line = |name: &str| said.lines().find(|line| line.trim_start().starts_with(name)).unwrap_or_default();
+    let amount = |name: &str| -> rust_decimal::Decimal {
+        line(name).split_whitespace().rev().nth(1).and_then(|word| word.parse().ok()).expect(name)
+    };
+    assert!(line("Total P&L").ends_with(" XBT"), "{said}");
+    assert_eq!(amount("Total P&L"), amount("Trade P&L") - amount("Fees paid"), "{said}");
+    let left = line("XBT 0.99").split_whitespace().nth(1).and_then(|word| word.parse().ok());
+    assert_eq!(left, Some(rust_decimal::Decimal::ONE + amount("Total P&L")), "{said}");
+}
+
 #[test]
 fn bitmarts_perpetuals_open_beside_its_spot_market() {
     let run = Run::new();

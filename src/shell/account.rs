@@ -5,14 +5,16 @@ use std::collections::BTreeMap;
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
 
-use super::performance::{Performance, Traded, Volume, base_share, times};
+use super::performance::{Performance, Settled, Traded, Volume, base_share, times};
 use super::table::{Shape, Table, at_least, exact, fixed, smart_round};
 use super::{Reply, Shell, ShellError, time, usage, words};
 use crate::connector::{Connector, PriceType, TradeType};
 use crate::desk::Opened;
 use crate::desk::tables::{action_of, leverage_of};
-use crate::market::{Asset, Pair};
+use crate::market::{Asset, Pair, Product};
+use crate::order::Money;
 use crate::paper::FillRow;
+use crate::sim::{Cause, LedgerEntry};
 
 /// Assets that count as one dollar.
 const DOLLARS: [&str; 3] = ["USD", "USDC", "USDT"];
@@ -213,11 +215,11 @@ impl Shell {
             let balance = |asset| opened.connector.get_balance(asset);
             let last = trades.last().map(|trade| trade.price);
             let price = price_now(opened, &pair).or(last).unwrap_or_default();
-            let Some(report) =
-                Performance::of(&pair, &trades, balance(&pair.base), balance(&pair.quote), price)
-            else {
-                continue;
+            let report = match settled(opened, &pair, &fills) {
+                Some(settled) => Performance::of_contract(&settled, &trades, price),
+                None => Performance::of(&pair, &trades, balance(&pair.base), balance(&pair.quote), price),
             };
+            let Some(report) = report else { continue };
             let show = |value: Decimal| match precision {
                 Some(decimals) => fixed(value.round_dp(decimals), decimals),
                 None => true_round(value),
@@ -296,8 +298,11 @@ fn trades_of(opened: &Opened, pair: &Pair, fills: &[FillRow]) -> Vec<Traded> {
     let traded = of_pair.map(|fill| {
         let (price, qty) = (instrument.price_decimal(fill.price), instrument.qty_decimal(fill.qty));
         let (base, quote) = match instrument.product {
-            crate::market::Product::Spot => (qty, names.quote_decimal(id, fill.quote)),
-            _ => {
+            Product::Spot => (qty, names.quote_decimal(id, fill.quote)),
+            Product::Inverse { multiplier } => {
+                (instrument.base_from_qty(qty, price).unwrap_or_default(), times(qty, multiplier))
+            }
+            Product::Linear { .. } | Product::Quanto { .. } => {
                 let base = instrument.base_from_qty(qty, price).unwrap_or_default();
                 (base, times(base, price))
             }
@@ -312,6 +317,27 @@ fn trades_of(opened: &Opened, pair: &Pair, fills: &[FillRow]) -> Vec<Traded> {
         }
     });
     traded.collect()
+}
+
+/// What the account says of a contract; `None` on spot.
+fn settled(opened: &Opened, pair: &Pair, fills: &[FillRow]) -> Option<Settled> {
+    let session = opened.connector.session();
+    let paper = opened.connector.handle().lock();
+    let names = paper.names();
+    let (id, _) = names.find(pair)?;
+    let settle = names.asset_index(&paper.sim().market(id)?.contract.as_ref()?.settle)?;
+    let of_pair = fills.iter().filter(|row| row.fill.instrument == id);
+    let realised = of_pair.filter_map(|row| Some(row.fill.position.as_ref()?.realised)).sum();
+    let positions = paper.positions(session);
+    let unrealised = positions.iter().filter(|state| state.instrument == id).map(|state| state.unrealised);
+    let rows = paper.trader(session).map(|trader| trader.ledger()).unwrap_or_default();
+    let paid = |entry: &&LedgerEntry| entry.cause == Cause::Funding && entry.instrument == Some(id);
+    let funding = rows.iter().map(|(_, entry)| entry).filter(paid).map(|entry| entry.amount).sum();
+    let amounts = [realised, unrealised.sum(), funding].map(|amount: Money| names.decimal(settle, amount));
+    let asset = names.asset(settle)?.clone();
+    drop(paper);
+    let ([realised, unrealised, funding], balance) = (amounts, opened.connector.get_balance(&asset));
+    Some(Settled { asset, balance, realised, unrealised, funding })
 }
 
 fn recent(opened: &Opened, fills: &[FillRow]) -> Table {
@@ -375,31 +401,35 @@ fn tables(
     let mut assets =
         Table::new(["".to_owned(), "start".into(), "current".into(), "change".into()]).left(&[0]);
     let change = |(before, now): (Decimal, Decimal)| [show(before), show(now), show(now - before)];
+    let none = || ["-", "-", "-"].map(str::to_owned);
     let row = |label: String, [a, b, c]: [String; 3]| [format!("{label:<17}"), a, b, c];
-    assets.row(row(pair.base.to_string(), change(report.base)));
-    assets.row(row(pair.quote.to_string(), change(report.quote)));
+    if report.base.is_some() || report.money != pair.base {
+        assets.row(row(pair.base.to_string(), report.base.map_or_else(none, change)));
+    }
+    assets.row(row(report.money.to_string(), change(report.cash)));
     assets.row(row(format!("{pair} price"), change(report.price)));
-    let share = (
-        base_share(report.base.0, report.quote.0, report.price.0),
-        base_share(report.base.1, report.quote.1, report.price.1),
-    );
     let in_percent = |value: Decimal| format!("{:.2}%", value.round_dp(2));
-    assets.row(row(
-        "Base asset %".into(),
-        [in_percent(share.0), in_percent(share.1), in_percent(share.1 - share.0)],
-    ));
+    let shares = |base: (Decimal, Decimal)| {
+        let before = base_share(base.0, report.cash.0, report.price.0);
+        let now = base_share(base.1, report.cash.1, report.price.1);
+        [before, now, now - before].map(in_percent)
+    };
+    assets.row(row("Base asset %".into(), report.base.map_or_else(none, shares)));
 
-    let quote = &pair.quote;
-    let in_quote = |value: Decimal| format!("{} {quote}", money(value, precision));
+    let asset = &report.money;
+    let in_money = |value: Decimal| format!("{} {asset}", money(value, precision));
     let mut lines = vec![
-        ("Hold portfolio value", format!("{} {quote}", show(report.hold_value))),
-        ("Current portfolio value", format!("{} {quote}", show(report.current_value))),
-        ("Trade P&L", in_quote(report.trade_pnl)),
+        ("Hold portfolio value", format!("{} {asset}", show(report.hold_value))),
+        ("Current portfolio value", format!("{} {asset}", show(report.current_value))),
+        ("Trade P&L", in_money(report.trade_pnl)),
     ];
     for (asset, fee) in &report.fees {
         lines.push(("Fees paid", format!("{} {asset}", money(*fee, precision))));
     }
-    lines.push(("Total P&L", in_quote(report.total_pnl)));
+    if let Some(funding) = report.funding {
+        lines.push(("Funding", in_money(funding)));
+    }
+    lines.push(("Total P&L", in_money(report.total_pnl)));
     lines.push(("Return %", in_percent(report.return_pct)));
     let width = lines.iter().map(|(_, value)| value.chars().count()).max().unwrap_or(0);
     let lines: String =
@@ -422,11 +452,12 @@ fn to_json(pair: &Pair, report: &Performance) -> Value {
         report.fees.iter().map(|(asset, fee)| (asset.to_string(), exact(*fee))).collect();
     json!({
         "pair": pair, "buys": volume(&report.buys), "sells": volume(&report.sells), "total": volume(&report.total),
-        "start_base": exact(report.base.0), "current_base": exact(report.base.1),
-        "start_quote": exact(report.quote.0), "current_quote": exact(report.quote.1),
+        "asset": report.money,
+        "start_base": report.base.map(|base| exact(base.0)), "current_base": report.base.map(|base| exact(base.1)),
+        "start_quote": exact(report.cash.0), "current_quote": exact(report.cash.1),
         "start_price": exact(report.price.0), "current_price": exact(report.price.1),
         "hold_value": exact(report.hold_value), "current_value": exact(report.current_value),
-        "trade_pnl": exact(report.trade_pnl), "fees": fees, "fees_in_quote": exact(report.fees_in_quote),
+        "trade_pnl": exact(report.trade_pnl), "fees": fees, "fees_in_quote": exact(report.fees_in_money), "funding": report.funding.map(exact),
         "total_pnl": exact(report.total_pnl), "return_pct": exact(report.return_pct.round_dp(12)),
     })
 }
