@@ -1,5 +1,7 @@
 //! The floors: each exchange's frames as bare borrowed structs, parsed by `serde_json` and dropped.
 
+#![allow(dead_code, reason = "the floor parses what it drops")]
+
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -40,7 +42,6 @@ fn hitbtc(frame: &str) -> u64 {
 }
 
 #[derive(Deserialize)]
-#[allow(dead_code)] // the floor parses what it drops
 struct Spot<'a> {
     table: &'a str,
     #[serde(borrow)]
@@ -48,7 +49,6 @@ struct Spot<'a> {
 }
 
 #[derive(Deserialize)]
-#[allow(dead_code)]
 struct SpotData<'a> {
     #[serde(borrow, default)]
     asks: Vec<[&'a str; 2]>,
@@ -71,14 +71,12 @@ struct SpotData<'a> {
 }
 
 #[derive(Deserialize)]
-#[allow(dead_code)]
 struct Futures<'a, T> {
     group: &'a str,
     data: T,
 }
 
 #[derive(Deserialize)]
-#[allow(dead_code)]
 struct FuturesBook<'a> {
     symbol: &'a str,
     #[serde(borrow, default)]
@@ -92,14 +90,12 @@ struct FuturesBook<'a> {
 }
 
 #[derive(Deserialize)]
-#[allow(dead_code)]
 struct FuturesLevel<'a> {
     price: &'a str,
     vol: &'a str,
 }
 
 #[derive(Deserialize)]
-#[allow(dead_code)]
 struct FuturesTrade<'a> {
     trade_id: i64,
     symbol: &'a str,
@@ -110,7 +106,6 @@ struct FuturesTrade<'a> {
 }
 
 #[derive(Deserialize)]
-#[allow(dead_code)]
 struct Bitmex<'a> {
     table: &'a str,
     action: &'a str,
@@ -120,7 +115,6 @@ struct Bitmex<'a> {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-#[allow(dead_code)]
 struct BitmexRow<'a> {
     symbol: &'a str,
     id: Option<u64>,
@@ -133,7 +127,6 @@ struct BitmexRow<'a> {
 }
 
 #[derive(Deserialize)]
-#[allow(dead_code)]
 struct Bitget<'a> {
     action: &'a str,
     #[serde(borrow)]
@@ -144,7 +137,6 @@ struct Bitget<'a> {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-#[allow(dead_code)]
 struct BitgetArg<'a> {
     inst_type: &'a str,
     #[serde(default)]
@@ -155,7 +147,6 @@ struct BitgetArg<'a> {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-#[allow(dead_code)]
 struct BitgetData<'a> {
     #[serde(borrow, default)]
     asks: Vec<[&'a str; 2]>,
@@ -172,7 +163,6 @@ struct BitgetData<'a> {
 }
 
 #[derive(Deserialize)]
-#[allow(dead_code)]
 struct Phemex<'a> {
     #[serde(borrow)]
     orderbook_p: Option<Sides<'a>>,
@@ -190,7 +180,6 @@ struct Phemex<'a> {
 }
 
 #[derive(Deserialize)]
-#[allow(dead_code)]
 struct Sides<'a> {
     #[serde(borrow)]
     asks: Vec<[&'a str; 2]>,
@@ -199,14 +188,12 @@ struct Sides<'a> {
 }
 
 #[derive(Deserialize)]
-#[allow(dead_code)]
 struct ScaledSides {
     asks: Vec<[i64; 2]>,
     bids: Vec<[i64; 2]>,
 }
 
 #[derive(Deserialize)]
-#[allow(dead_code)]
 #[serde(bound(deserialize = "T: Deserialize<'de>"))]
 struct Hitbtc<'a, T> {
     #[serde(default)]
@@ -222,7 +209,6 @@ struct Hitbtc<'a, T> {
 }
 
 /// One symbol and what is told of it, without a map.
-#[allow(dead_code)]
 struct BySymbol<'a, T>(&'a str, T);
 
 impl<'de: 'a, 'a, T: Deserialize<'de>> Deserialize<'de> for BySymbol<'a, T> {
@@ -245,7 +231,6 @@ impl<'de: 'a, 'a, T: Deserialize<'de>> Deserialize<'de> for BySymbol<'a, T> {
 }
 
 #[derive(Deserialize)]
-#[allow(dead_code)]
 struct HitbtcBook<'a> {
     t: i64,
     s: i64,
@@ -256,7 +241,6 @@ struct HitbtcBook<'a> {
 }
 
 #[derive(Deserialize)]
-#[allow(dead_code)]
 struct HitbtcTrade<'a> {
     t: i64,
     i: i64,
@@ -266,7 +250,6 @@ struct HitbtcTrade<'a> {
 }
 
 #[derive(Deserialize)]
-#[allow(dead_code)]
 struct HitbtcParams<'a> {
     symbol: &'a str,
     sequence: Option<i64>,
@@ -278,7 +261,6 @@ struct HitbtcParams<'a> {
 }
 
 #[derive(Deserialize)]
-#[allow(dead_code)]
 struct HitbtcLevel<'a> {
     price: &'a str,
     size: &'a str,

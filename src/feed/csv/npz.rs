@@ -48,7 +48,7 @@ struct Event {
     order_id: u64,
     #[allow(dead_code)] // For the user's own use.
     ival: i64,
-    #[allow(dead_code)]
+    #[allow(dead_code)] // The same.
     fval: f64,
 }
 

@@ -276,7 +276,7 @@ impl Floor<'_> {
     }
 
     /// Whole quantity units in one 1/1024 of a quantity's smallest unit.
-    #[allow(clippy::cast_precision_loss)]
+    #[allow(clippy::cast_precision_loss, reason = "the unit of a probability")]
     pub(super) fn unit(&self) -> f64 {
         let scale = u32::from(self.market.instrument.qty_scale);
         1.0 / (1_024.0 * 10_u64.saturating_pow(scale) as f64)

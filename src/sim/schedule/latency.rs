@@ -52,13 +52,18 @@ impl Latency {
     }
 }
 
-#[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+#[allow(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a drawn latency is no money"
+)]
 fn scale(median: Duration, factor: f64) -> Duration {
     Duration::from_nanos(libm::round(median.as_nanos() as f64 * factor) as u64)
 }
 
 /// A standard normal draw (Box and Muller), from 53-bit uniforms.
-#[allow(clippy::cast_precision_loss)]
+#[allow(clippy::cast_precision_loss, reason = "53 bits are what a float holds")]
 fn normal(generator: &mut ChaCha8Rng) -> f64 {
     let mut uniform = || ((generator.next_u64() >> 11) as f64 + 0.5) / (1_u64 << 53) as f64;
     let (radius, angle) = (uniform(), uniform());

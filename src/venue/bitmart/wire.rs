@@ -59,7 +59,7 @@ pub(super) mod trade {
 
 /// Any frame: a push has `table` and `data`, an answer has `event` or an error.
 #[derive(Debug, Deserialize)]
-#[allow(missing_docs)]
+#[allow(missing_docs, reason = "the venue's own names")]
 pub struct Envelope<'a> {
     #[serde(borrow, default)]
     pub table: Cow<'a, str>,
@@ -81,7 +81,7 @@ pub struct Row<'a>(#[serde(borrow)] pub Cow<'a, str>, #[serde(borrow)] pub Cow<'
 
 /// One book of `spot/depth/increase100` (with `type` and `version`) or of `spot/depth5`, `20`, `50`.
 #[derive(Debug, Deserialize)]
-#[allow(missing_docs)]
+#[allow(missing_docs, reason = "the venue's own names")]
 pub struct Depth<'a> {
     #[serde(borrow)]
     pub symbol: Cow<'a, str>,
@@ -97,7 +97,7 @@ pub struct Depth<'a> {
 
 /// One taker trade of `spot/trade`. There is no trade id.
 #[derive(Debug, Deserialize)]
-#[allow(missing_docs)]
+#[allow(missing_docs, reason = "the venue's own names")]
 pub struct Trade<'a> {
     #[serde(borrow)]
     pub symbol: Cow<'a, str>,
@@ -113,7 +113,7 @@ pub struct Trade<'a> {
 
 /// The best prices, `spot/bookTicker`. An empty text stands for an empty side.
 #[derive(Debug, Deserialize)]
-#[allow(missing_docs)]
+#[allow(missing_docs, reason = "the venue's own names")]
 pub struct BookTicker<'a> {
     #[serde(borrow)]
     pub symbol: Cow<'a, str>,
