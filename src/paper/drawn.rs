@@ -13,12 +13,21 @@ pub(crate) fn btc() -> Instrument {
 }
 
 /// A market from lines: `MS book bid QTY @ PRICE … | ask QTY @ PRICE …`, `MS level SIDE QTY @ PRICE`,
-/// `MS trade AGGRESSOR QTY @ PRICE`.
+/// `MS trade AGGRESSOR QTY @ PRICE`, `MS mark PRICE`, `MS index PRICE`, `MS funding RATE`.
 pub(crate) fn market(lines: &str) -> MemorySource {
+    markets(lines, 1)
+}
+
+/// The same for several instruments: `MS #1 level …` is about the second one.
+pub(crate) fn markets(lines: &str, count: usize) -> MemorySource {
     let btc = btc();
     let mut log = EventLog::default();
     for line in lines.lines().map(str::trim).filter(|line| !line.is_empty()) {
-        let words: Vec<&str> = line.split_whitespace().collect();
+        let mut words: Vec<&str> = line.split_whitespace().collect();
+        let of = words[1].strip_prefix('#').map(|of| of.parse().unwrap());
+        if of.is_some() {
+            words.remove(1);
+        }
         let at = Timestamp::from_millis(words[0].parse().unwrap());
         let price = |text: &str| btc.price(text).unwrap();
         let qty = |text: &str| btc.qty(text).unwrap();
@@ -46,9 +55,15 @@ pub(crate) fn market(lines: &str) -> MemorySource {
                 log.push(MarketEvent::Level { side: side(words[2]), price, qty });
             }
             "trade" => log.push_trade(Some(side(words[2])), price(words[5]), qty(words[3]), b"1"),
+            "mark" => log.push(MarketEvent::News(News::Mark(FinePrice::read(words[2]).unwrap()))),
+            "index" => log.push(MarketEvent::News(News::Index(FinePrice::read(words[2]).unwrap()))),
+            "funding" => {
+                let rate = FundingRate::read(words[2]).unwrap();
+                log.push(MarketEvent::News(News::Funding { rate, due: Timestamp::MAX }));
+            }
             other => panic!("{other}"),
         }
-        log.close(InstrumentId(0), kind, at, at);
+        log.close(InstrumentId(of.unwrap_or(0)), kind, at, at);
     }
-    MemorySource::new(vec![btc], log)
+    MemorySource::new(vec![btc; count], log)
 }

@@ -10,9 +10,9 @@ use std::time::Duration;
 use smol_str::SmolStr;
 
 use super::Frame;
-use crate::connector::{OrderRequest, OrderType, TradeType};
+use crate::connector::{OrderRequest, OrderType, PositionAction, TradeType};
 use crate::market::{InstrumentId, Timestamp};
-use crate::order::{AccountId, ClientOrderId, NewOrder, OrderKind, OrderSize, SessionId};
+use crate::order::{AccountId, ClientOrderId, NewOrder, OrderKind, OrderSize, PositionEffect, SessionId};
 use crate::paper::{PaperError, PaperExchange, TraderView};
 use crate::sim::{OrderEvent, RequestBody, Update};
 
@@ -118,6 +118,13 @@ impl Room<'_> {
         let mut request =
             OrderRequest::new(TradeType::from(order.side), instrument.pair.clone(), amount, kind, price);
         request.time_in_force = order.tif;
+        request.trigger =
+            order.trigger.map(|trigger| (trigger.kind, instrument.price_decimal(trigger.price), trigger.by));
+        request.position = match order.effect {
+            PositionEffect::Net => PositionAction::Nil,
+            PositionEffect::Open => PositionAction::Open,
+            PositionEffect::Close => PositionAction::Close,
+        };
         // An order without a client id needs a name in its session: one that no venue lets a client choose.
         let unnamed = || smol_str::format_smolstr!("\u{1}{}", self.paper.last_tag() + 1);
         let id: ClientOrderId = order.client_id.clone().unwrap_or_else(unnamed);

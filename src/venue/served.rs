@@ -6,7 +6,7 @@ use super::Frame;
 use super::api::{Access, Account, Call, Called, Key, NativeApi, Out, Posts, Reply, Room, SocketId, Window};
 use crate::market::*;
 use crate::order::{AccountId, SessionId};
-use crate::paper::drawn::{decimal, market};
+use crate::paper::drawn::{decimal, markets};
 use crate::paper::{PaperExchange, PaperOptions};
 use crate::sim::{FeeSchedule, LatencyModel, MarketConfig, QueueModel, SimConfig, VenueRules};
 
@@ -22,7 +22,7 @@ pub(crate) struct Served {
 }
 
 impl Served {
-    /// `lines` as [`market`] reads them; `instrument` stands for the one that they are drawn with.
+    /// `lines` as [`markets`] reads them; `instrument` stands for the one that they are drawn with.
     pub(crate) fn new(
         api: Box<dyn NativeApi>,
         instrument: Instrument,
@@ -30,13 +30,25 @@ impl Served {
         (fees, rules): (FeeSchedule, VenueRules),
         balances: &[(&str, &str)],
     ) -> Self {
-        let source = Renamed(market(lines), vec![instrument.clone()]);
-        let markets = vec![MarketConfig::spot(instrument, fees)];
+        Self::over(api, vec![MarketConfig::spot(instrument, fees)], lines, rules, balances)
+    }
+
+    /// The same with several markets: `lines` as [`markets`] reads them.
+    pub(crate) fn over(
+        api: Box<dyn NativeApi>,
+        all: Vec<MarketConfig>,
+        lines: &str,
+        rules: VenueRules,
+        balances: &[(&str, &str)],
+    ) -> Self {
+        let instruments: Vec<Instrument> = all.iter().map(|market| market.instrument.clone()).collect();
+        let wanted: Vec<InstrumentId> = (0..).map(InstrumentId).take(all.len()).collect();
+        let source = Renamed(markets(lines, all.len()), instruments);
         let config = SimConfig {
             queue: QueueModel::Conservative,
             latency: LatencyModel::None,
             venue: rules,
-            ..SimConfig::realistic(markets, 1)
+            ..SimConfig::realistic(all, 1)
         };
         let mut paper = PaperExchange::new(config, Box::new(source), PaperOptions::default()).unwrap();
         let mut access = Access { limits: true, window: Window::Off, ..Access::default() };
@@ -58,7 +70,7 @@ impl Served {
                 account: access.accounts.len() - 1,
             });
         }
-        paper.run_until_trusted(&[InstrumentId(0)]).unwrap();
+        paper.run_until_trusted(&wanted).unwrap();
         paper.listen();
         Self { api, paper, access, log: String::new() }
     }
