@@ -1,48 +1,64 @@
 //! What an account has, what it traded, and what it pays.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
+use super::log::Happened;
 use super::public::{self, table};
 use super::routes::{Answer, Asked, Outcome, Refusal, bad};
 use super::row::Row;
-use super::rows;
-use crate::market::Asset;
+use super::rows::Standing;
+use super::{positions, rows, worth};
+use crate::market::{Asset, InstrumentId, Timestamp};
+use crate::order::Money;
 use crate::paper::{PaperExchange, TraderView};
-use crate::sim::{Cause, Owner};
+use crate::sim::{Cause, LedgerEntry, PositionState};
 use crate::venue::api::Account;
 
 fn trader<'a>(asked: &'a Asked<'_, '_>) -> Result<&'a TraderView, Refusal> {
     asked.room.trader(asked.account()?).ok_or_else(|| Refusal::new(401, "Invalid API Key."))
 }
 
-/// The executions that traded. What else happens to orders is told on the socket as it happens.
+/// Everything that happened to orders and positions.
 pub(super) fn executions(asked: &mut Asked<'_, '_>) -> Answer {
-    let trader = trader(asked)?;
-    let (names, account) = (asked.room.paper.names(), asked.account()?);
-    let wanted = asked.fields.text("symbol").map(str::to_ascii_uppercase);
-    let from = asked.fields.time("startTime")?;
-    let to = asked.fields.time("endTime")?;
-    let rows = trader.fills().iter().filter_map(|row| {
-        let fits = from.is_none_or(|from| row.at >= from) && to.is_none_or(|to| row.at <= to);
-        let known = trader.order(row.number).filter(|_| fits)?;
+    let account = asked.account()?;
+    let own = asked.log.events().filter(|event| event.account == account.id);
+    let rows = own.filter_map(|event| Some((event.at, rows::event(asked.room.paper, account, event)?)));
+    narrowed(asked, rows.collect())
+}
+
+/// What changed a balance: trades, funding, liquidations.
+pub(super) fn trades(asked: &mut Asked<'_, '_>) -> Answer {
+    let (trader, paper, account) = (trader(asked)?, &*asked.room.paper, asked.account()?);
+    let fills = trader.fills().iter().filter_map(|row| {
+        let known = trader.order(row.number)?;
         let id = rows::exec_id(row.fill.id);
-        rows::execution(names, account, known, ("Trade", &id), Some(row))
+        Some((row.at, rows::execution(paper, account, known, ("Trade", &id), Some(row))?))
     });
-    let is_wanted = |row: &Row| {
-        wanted.as_ref().is_none_or(|symbol| row.get("symbol") == Some(format!("\"{symbol}\"").as_str()))
+    let mut all: Vec<(Timestamp, Row)> = fills.collect();
+    let own = asked.log.events().filter(|event| event.account == account.id);
+    let paid = own.filter(|event| matches!(event.what, Happened::Funding(_) | Happened::Liquidation(_)));
+    all.extend(paid.filter_map(|event| Some((event.at, rows::event(paper, account, event)?))));
+    all.sort_by_key(|(at, _)| *at);
+    narrowed(asked, all)
+}
+
+/// Those of `symbol`, `startTime` and `endTime`.
+fn narrowed(asked: &Asked<'_, '_>, rows: Vec<(Timestamp, Row)>) -> Answer {
+    let wanted = match asked.fields.text("symbol") {
+        Some(_) => Some(Value::from(public::named(asked.room.paper, asked.fields)?.1.symbol.as_str())),
+        None => None,
     };
-    let rows: Vec<Row> = rows.filter(is_wanted).collect();
+    let wanted = wanted.map(|symbol| symbol.to_string());
+    let (from, to) = (asked.fields.time("startTime")?, asked.fields.time("endTime")?);
+    let fits = |(at, row): &(Timestamp, Row)| {
+        from.is_none_or(|from| *at >= from)
+            && to.is_none_or(|to| *at <= to)
+            && wanted.as_deref().is_none_or(|symbol| row.get("symbol") == Some(symbol))
+    };
+    let rows: Vec<Row> = rows.into_iter().filter(fits).map(|(_, row)| row).collect();
     table(asked, rows, &["execID"], false)
-}
-
-/// There are no positions without a margin account.
-pub(super) fn positions(_: &mut Asked<'_, '_>) -> Answer {
-    Ok(Vec::<Row>::new().into())
-}
-
-pub(super) fn no_position(asked: &mut Asked<'_, '_>) -> Answer {
-    public::named(asked)?;
-    Err(bad("Market is not open"))
 }
 
 pub(super) fn forbidden(_: &mut Asked<'_, '_>) -> Answer {
@@ -65,10 +81,15 @@ pub(super) fn user(asked: &mut Asked<'_, '_>) -> Answer {
     ))
 }
 
+/// What an account can have, by its number: what only a contract is quoted in is no money.
+pub(super) fn funds(paper: &PaperExchange) -> Vec<(u16, Asset)> {
+    let all = (0_u16..).zip(paper.names().assets().cloned());
+    all.filter(|(_, asset)| paper.sim().uses(asset)).collect()
+}
+
 /// The assets that `currency` names, by their numbers; XBT where it does not.
 fn chosen(asked: &Asked<'_, '_>) -> Result<(Vec<(u16, Asset)>, bool), Refusal> {
-    let names = asked.room.paper.names();
-    let all: Vec<(u16, Asset)> = (0_u16..).zip(names.assets().cloned()).collect();
+    let all = funds(asked.room.paper);
     let wanted = asked.fields.text("currency").unwrap_or("XBt");
     if wanted == "all" {
         return Ok((all, true));
@@ -96,12 +117,38 @@ pub(super) fn margin(asked: &mut Asked<'_, '_>) -> Answer {
 
 /// The margin rows of an account.
 pub(super) fn margins(paper: &PaperExchange, account: &Account, assets: &[(u16, Asset)]) -> Vec<Row> {
-    let trader = paper.trader(account.session);
+    let states = paper.positions(account.session);
     let row = |(index, asset): &(u16, Asset)| {
-        let balance = trader.map(|trader| trader.balance(*index)).unwrap_or_default();
-        rows::margin(paper.names(), account, (*index, asset), balance, paper.now())
+        rows::margin(account, asset, standing(paper, account, (*index, asset), &states), paper.now())
     };
     assets.iter().map(row).collect()
+}
+
+/// What an account has of one currency.
+fn standing(
+    paper: &PaperExchange,
+    account: &Account,
+    (index, asset): (u16, &Asset),
+    states: &[PositionState],
+) -> Standing {
+    let (names, scale) = (paper.names(), rows::currency(asset).1);
+    let balance = paper.trader(account.session).map(|trader| trader.balance(index)).unwrap_or_default();
+    let of = |money: Money| rows::minor(names.decimal(index, money), scale);
+    let own = || states.iter().filter(|state| state.settle == index);
+    let sum = |part: fn(&PositionState) -> Money| of(own().map(part).sum());
+    let available = paper.sim().available(account.id, index).max(Money::ZERO);
+    // Rounded down: what is held is never free.
+    let free = names.decimal(index, available).checked_mul(rows::power(scale)).unwrap_or_default().floor();
+    let open = own().map(|state| positions::open_cost(paper, account, state)).sum();
+    Standing {
+        wallet: of(balance.total),
+        free,
+        unrealised: sum(|state| state.unrealised),
+        realised: sum(|state| state.realised - state.fees - state.funding),
+        positions: sum(positions::takes),
+        value: sum(|state| state.value),
+        open,
+    }
 }
 
 /// The wallet rows of an account.
@@ -125,48 +172,99 @@ pub(super) fn wallet(asked: &mut Asked<'_, '_>) -> Answer {
     Ok(one_or_all(rows, all))
 }
 
-/// Rows of the ledger that changed a balance, newest first.
+/// A change of a balance: all rows of one transaction in one currency.
+struct Booked<'a> {
+    at: Timestamp,
+    last: &'a LedgerEntry,
+    amount: Money,
+    fee: Money,
+    kind: &'static str,
+}
+
+/// What changed the balances of an account, oldest first.
+fn booked<'a>(trader: &'a TraderView, assets: &[(u16, Asset)], paper: &PaperExchange) -> Vec<Booked<'a>> {
+    let mut all: Vec<Booked<'a>> = Vec::new();
+    let mut places: BTreeMap<(u64, u16), usize> = BTreeMap::new();
+    for (at, row) in trader.ledger() {
+        if row.amount.is_zero() || !assets.iter().any(|(index, _)| *index == row.asset) {
+            continue;
+        }
+        let contract = row.instrument.is_some_and(|id| worth::terms(paper, id).is_some());
+        let kind = match row.cause {
+            Cause::Deposit if row.amount.0 < 0 => "Withdrawal",
+            Cause::Deposit => "Deposit",
+            Cause::Funding => "Funding",
+            _ if contract => "RealisedPNL",
+            _ => "SpotTrade",
+        };
+        let place = *places.entry((row.transaction, row.asset)).or_insert(all.len());
+        if place == all.len() {
+            all.push(Booked { at: *at, last: row, amount: Money::ZERO, fee: Money::ZERO, kind });
+        }
+        let one = &mut all[place];
+        one.last = row;
+        one.amount += row.amount;
+        if matches!(row.cause, Cause::Fee | Cause::Funding) {
+            one.fee -= row.amount;
+        }
+    }
+    all
+}
+
+/// What changed the balances, newest first; before that what positions have gained and nobody has booked.
 pub(super) fn history(asked: &mut Asked<'_, '_>) -> Answer {
     let (assets, _) = chosen(asked)?;
     let account = asked.account()?.clone();
-    let names = asked.room.paper.names();
-    let ledger = trader(asked)?.ledger().iter();
-    let rows = ledger.filter(|(_, row)| {
-        row.owner == Owner::Account(account.id)
-            && !row.amount.is_zero()
-            && assets.iter().any(|(index, _)| *index == row.asset)
-    });
-    let rows = rows.filter_map(|(at, row)| {
-        let (currency, scale) = rows::currency(names.asset(row.asset)?);
-        let kind = match row.cause {
-            Cause::Deposit => "Deposit",
-            Cause::Trade => "SpotTrade",
-            _ => "RealisedPNL",
-        };
-        let symbol = row.instrument.and_then(|id| names.instrument(id)).map(|one| one.symbol.as_str());
-        let fee = if row.cause == Cause::Fee { -names.decimal(row.asset, row.amount) } else { 0.into() };
-        Some(
-            Row::new()
-                .text("transactID", &format!("00000000-0077-1000-0000-{:012x}", row.entry))
-                .plain("account", rows::account_number(account.id))
-                .text("currency", &currency)
-                .text("network", "")
-                .text("transactType", kind)
-                .number("amount", Some(rows::minor(names.decimal(row.asset, row.amount), scale)))
-                .number("fee", Some(rows::minor(fee, scale)))
-                .text("transactStatus", "Completed")
-                .text("address", symbol.unwrap_or_default())
+    let (paper, trader) = (&*asked.room.paper, trader(asked)?);
+    let names = paper.names();
+    let row = |asset: u16, id: &str, kind: &str, (amount, fee): (Money, Money)| {
+        let (currency, scale) = rows::currency(names.asset(asset)?);
+        let of = move |money: Money| Some(rows::minor(names.decimal(asset, money), scale));
+        let row = Row::new()
+            .text("transactID", id)
+            .plain("account", rows::account_number(account.id))
+            .text("currency", &currency)
+            .text("network", "")
+            .text("transactType", kind);
+        Some((row.number("amount", of(amount)).number("fee", of(fee)), of))
+    };
+    let symbol = |id: Option<InstrumentId>| {
+        id.and_then(|id| names.instrument(id)).map_or("", |one| one.symbol.as_str())
+    };
+    let mut rows = Vec::new();
+    for Booked { at, last, amount, fee, kind } in booked(trader, &assets, paper) {
+        let id = format!("00000000-0077-1000-0000-{:012x}", last.entry);
+        let Some((row, of)) = row(last.asset, &id, kind, (amount, fee)) else { continue };
+        rows.push(
+            row.text("transactStatus", "Completed")
+                .text("address", symbol(last.instrument))
                 .text("tx", "")
+                .text("orderID", &if last.order.0 == 0 { String::new() } else { rows::order_id(last.order) })
+                .text("text", if last.cause == Cause::Liquidation { "Liquidation" } else { "" })
+                .time("transactTime", at)
+                .number("walletBalance", of(last.balance_after))
+                .plain("marginBalance", "null")
+                .time("timestamp", at),
+        );
+    }
+    for state in paper.positions(account.session).iter().filter(|state| !state.qty.is_zero()) {
+        let (id, kind) = ("00000000-0000-0000-0000-000000000000", "UnrealisedPNL");
+        let wanted = assets.iter().any(|(index, _)| *index == state.settle);
+        let row = row(state.settle, id, kind, (state.unrealised, Money::ZERO)).filter(|_| wanted);
+        let Some((row, of)) = row else { continue };
+        let total = trader.balance(state.settle).total;
+        rows.push(
+            row.text("transactStatus", "Pending")
+                .text("address", symbol(Some(state.instrument)))
+                .text("tx", "")
+                .text("orderID", "")
                 .text("text", "")
-                .time("transactTime", *at)
-                .number(
-                    "walletBalance",
-                    Some(rows::minor(names.decimal(row.asset, row.balance_after), scale)),
-                )
-                .time("timestamp", *at),
-        )
-    });
-    let rows: Vec<Row> = rows.collect();
+                .plain("transactTime", "null")
+                .number("walletBalance", of(total))
+                .number("marginBalance", of(total + state.unrealised))
+                .time("timestamp", paper.now()),
+        );
+    }
     table(asked, rows, &["transactID"], true)
 }
 

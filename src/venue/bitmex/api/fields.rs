@@ -16,27 +16,56 @@ pub(super) struct Fields(BTreeMap<String, String>);
 
 impl Fields {
     pub(super) fn read(call: &Call<'_>) -> Result<Self, Refusal> {
-        let mut fields: BTreeMap<String, String> = call.parameters().into_iter().collect();
+        let mut fields = Self(call.parameters().into_iter().collect());
         let body = std::str::from_utf8(call.body).map_err(|_| bad("Invalid JSON"))?.trim();
         if body.starts_with('{') {
-            let read: BTreeMap<String, &RawValue> =
-                serde_json::from_str(body).map_err(|_| bad("Invalid JSON"))?;
-            for (name, value) in read {
-                match value.get() {
-                    "null" => _ = fields.remove(&name),
-                    text if text.starts_with('"') => {
-                        let text: String = serde_json::from_str(text).map_err(|_| bad("Invalid JSON"))?;
-                        fields.insert(name, text);
-                    }
-                    text => _ = fields.insert(name, text.to_owned()),
-                }
-            }
+            fields.take(body)?;
         } else if body.starts_with('[') {
             return Err(bad("Invalid JSON"));
         } else {
-            fields.extend(parameters(body));
+            fields.0.extend(parameters(body));
         }
-        Ok(Self(fields))
+        Ok(fields)
+    }
+
+    /// Takes over what a JSON object names.
+    fn take(&mut self, object: &str) -> Result<(), Refusal> {
+        let wrong = |_| bad("Invalid JSON");
+        let read: BTreeMap<String, &RawValue> = serde_json::from_str(object).map_err(wrong)?;
+        for (name, value) in read {
+            match value.get() {
+                "null" => _ = self.0.remove(&name),
+                text if text.starts_with('"') => {
+                    let text: String = serde_json::from_str(text).map_err(wrong)?;
+                    self.0.insert(name, text);
+                }
+                text => _ = self.0.insert(name, text.to_owned()),
+            }
+        }
+        Ok(())
+    }
+
+    /// A list of objects, each as parameters of its own; `None` where there is no such list.
+    pub(super) fn objects(&self, name: &str) -> Option<Vec<Self>> {
+        let items: Vec<&RawValue> = serde_json::from_str(self.text(name)?).ok()?;
+        let read = |item: &&RawValue| {
+            let mut one = Self::default();
+            one.take(item.get()).ok().map(|()| one)
+        };
+        items.iter().map(read).collect()
+    }
+
+    /// The same with another value of a parameter.
+    pub(super) fn with(&self, name: &str, value: &str) -> Self {
+        let mut all = self.0.clone();
+        all.insert(name.to_owned(), value.to_owned());
+        Self(all)
+    }
+
+    /// The same without some parameters.
+    pub(super) fn without(mut self, names: &[&str]) -> Self {
+        self.0.retain(|name, _| !names.contains(&name.as_str()));
+        self
     }
 
     /// A text that is not empty.

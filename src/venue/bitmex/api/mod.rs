@@ -1,12 +1,14 @@
-//! BitMEX' own interface, served: REST v1 and the realtime socket, for spot, and what is public of contracts.
+//! BitMEX' own interface, served: REST v1 and the realtime socket, spot and contracts on one account.
 //!
-//! Never here: margin and positions (contracts are shown, orders on them are refused by the exchange), deposits and
-//! withdrawals. Start at [`BitmexApi`]; `routes` has the table of requests, `rows` how things look, `streams` the socket.
+//! Never here: deposits and withdrawals, what margin a position needs. Start at [`BitmexApi`]; `routes` has the table of
+//! requests, `wish` reads orders, `rows` and `positions` have how things look, `streams` the socket, `log` what happened.
 
 mod account;
 mod auth;
 mod fields;
+mod log;
 mod orders;
+mod positions;
 mod public;
 mod routes;
 mod row;
@@ -15,6 +17,8 @@ mod streams;
 mod tables;
 #[cfg(test)]
 mod tests;
+mod wish;
+mod worth;
 
 use std::collections::BTreeMap;
 
@@ -26,6 +30,7 @@ use crate::venue::Frame;
 use crate::venue::api::{Call, Called, Fault, NativeApi, Posts, Reply, Room, SocketId};
 use crate::venue::limits::Limits;
 
+use log::Log;
 use streams::Streams;
 
 /// When all orders of a session end, unless its owner says otherwise before.
@@ -37,6 +42,7 @@ pub(super) struct BitmexApi {
     limits: Limits,
     streams: Streams,
     switches: Switches,
+    log: Log,
 }
 
 impl NativeApi for BitmexApi {
@@ -49,7 +55,7 @@ impl NativeApi for BitmexApi {
     }
 
     fn call(&mut self, room: &mut Room<'_>, call: &Call<'_>) -> Result<Called, PaperError> {
-        routes::answer(&mut self.limits, &mut self.switches, room, call)
+        routes::answer(&mut self.limits, (&mut self.switches, &self.log), room, call)
     }
 
     fn fault(&self, fault: Fault) -> Reply {
@@ -99,6 +105,7 @@ impl NativeApi for BitmexApi {
             // What cannot be sent is told by the exchange's own failure at the next move.
             let _ = room.paper.send(session, RequestBody::CancelAll { instrument: None });
         }
-        self.streams.publish(room, heard, posts);
+        let new = self.log.hear(room.paper, heard);
+        self.streams.publish(room, heard, (&self.log, new), posts);
     }
 }

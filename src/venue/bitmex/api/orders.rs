@@ -1,25 +1,22 @@
 //! Orders: placing, amending and cancelling them, and what became of them.
 
-use rust_decimal::Decimal;
 use serde_json::Value;
 
+use super::fields::Fields;
 use super::public::{self, table};
 use super::routes::{Answer, Asked, Finish, Outcome, Refusal, bad};
 use super::row::{Row, array, time_text};
-use super::rows;
-use crate::market::decimal::{parse_units, units_of};
-use crate::market::{Instrument, InstrumentId, Price, Product, Qty, Side};
-use crate::order::{NewOrder, OrderKind, OrderSize, PositionEffect, RejectReason, TimeInForce};
+use super::wish::{self, Wish};
+use super::{positions, rows};
+use crate::market::{Instrument, InstrumentId, Price, Qty};
+use crate::order::{NewOrder, OrderSize, RejectReason};
 use crate::paper::{Dictionary, Known, TraderView};
-use crate::sim::{OrderEvent, RequestBody};
+use crate::sim::{OrderEvent, OrderState, RequestBody};
 use crate::venue::Refused;
 use crate::venue::api::{Account, Room};
 use crate::venue::bitmex::errors;
 
-/// The longest client id.
-const LONGEST_ID: usize = 36;
-
-fn refusal(names: &Dictionary, instrument: Option<&Instrument>, reason: RejectReason) -> Refusal {
+pub(super) fn refusal(names: &Dictionary, instrument: Option<&Instrument>, reason: RejectReason) -> Refusal {
     if let RejectReason::InsufficientBalance { asset, needed, .. } = reason
         && let Some(known) = names.asset(asset)
     {
@@ -37,95 +34,6 @@ fn refusal(names: &Dictionary, instrument: Option<&Instrument>, reason: RejectRe
     Refusal::new(error.http, &error.message)
 }
 
-/// A quantity of the wire in the instrument's numbers, without its sign, and whether it had one.
-fn quantity(one: &Instrument, text: &str) -> Result<(Qty, bool), Refusal> {
-    let wrong = || bad("Invalid orderQty");
-    let wire: Decimal = text.parse().or_else(|_| Decimal::from_scientific(text)).map_err(|_| wrong())?;
-    let qty = wire.checked_div(rows::units(one)).ok_or_else(wrong)?.abs();
-    let units = units_of(qty, one.qty_scale).and_then(|units| i64::try_from(units).ok());
-    match units {
-        Some(units) => Ok((Qty::from_units(units), wire.is_sign_negative())),
-        // Finer than the book's own numbers: no multiple of the lot either.
-        None => {
-            let lot = rows::size(one, one.qty_decimal(one.rule.lot));
-            Err(bad(&format!("Order quantity must be a multiple of lot size: {lot}")))
-        }
-    }
-}
-
-fn price(one: &Instrument, text: &str) -> Result<Price, Refusal> {
-    match parse_units(text.as_bytes(), one.price_scale) {
-        Ok(units) => Ok(Price::from_units(units)),
-        Err(crate::market::decimal::DecimalFault::TooPrecise { .. }) => Err(bad("Invalid price tickSize")),
-        Err(_) => Err(bad("Invalid price")),
-    }
-}
-
-fn read(asked: &Asked<'_, '_>) -> Result<(NewOrder, Instrument), Refusal> {
-    let fields = asked.fields;
-    let (id, one) = public::named(asked)?;
-    if one.product != Product::Spot {
-        // Their positions are not told here yet.
-        return Err(bad("Market is not open"));
-    }
-    let qty = fields.text("orderQty").ok_or_else(|| bad("orderQty is required"))?;
-    let (qty, negative) = quantity(&one, qty)?;
-    let side = match fields.text("side") {
-        Some("Buy") => Side::Buy,
-        Some("Sell") => Side::Sell,
-        None if negative => Side::Sell,
-        None => Side::Buy,
-        Some(_) => return Err(bad("Invalid side")),
-    };
-    let limit = fields.text("price").map(|text| price(&one, text)).transpose()?;
-    for name in ["stopPx", "pegPriceType", "pegOffsetValue", "displayQty", "contingencyType"] {
-        // Zero and nothing are written both ways.
-        if fields.text(name).is_some_and(|text| text != "0" && text != "0.0") {
-            return Err(bad("Unsupported ordType"));
-        }
-    }
-    let market = match fields.text("ordType") {
-        Some("Market") => true,
-        Some("Limit") => false,
-        None => limit.is_none(),
-        Some(_) => return Err(bad("Unsupported ordType")),
-    };
-    let mut kind = if market { OrderKind::Market } else { OrderKind::Limit };
-    for instruction in fields.list("execInst") {
-        match instruction.as_str() {
-            "ParticipateDoNotInitiate" if market => return Err(bad("Invalid execInst")),
-            "ParticipateDoNotInitiate" => kind = OrderKind::LimitMaker,
-            "" | "MarkPrice" | "LastPrice" => {}
-            _ => return Err(bad("Unsupported execInst")),
-        }
-    }
-    let tif = match fields.text("timeInForce") {
-        _ if market => TimeInForce::Ioc,
-        None | Some("GoodTillCancel") => TimeInForce::Gtc,
-        Some("ImmediateOrCancel") => TimeInForce::Ioc,
-        Some("FillOrKill") => TimeInForce::Fok,
-        Some(_) => return Err(bad("Unsupported timeInForce")),
-    };
-    let client_id = fields.text("clOrdID");
-    if client_id.is_some_and(|id| id.len() > LONGEST_ID || id.chars().any(char::is_control)) {
-        return Err(bad("Invalid clOrdID"));
-    }
-    let price = if market { None } else { Some(limit.ok_or_else(|| bad("Invalid price"))?) };
-    let order = NewOrder {
-        instrument: id,
-        client_id: client_id.map(Into::into),
-        side,
-        kind,
-        size: OrderSize::Qty(qty),
-        price,
-        tif,
-        trigger: None,
-        self_trade: None,
-        effect: PositionEffect::Net,
-    };
-    Ok((order, one))
-}
-
 /// The order of a tag, as its owner sees it.
 fn shown(room: &Room<'_>, account: &Account, tag: u64) -> Result<Row, Refusal> {
     let known = room.trader(account).and_then(|trader| trader.by_tag(tag));
@@ -133,14 +41,52 @@ fn shown(room: &Room<'_>, account: &Account, tag: u64) -> Result<Row, Refusal> {
     row.ok_or_else(|| Refusal::new(404, "Not Found"))
 }
 
-pub(super) fn place(asked: &mut Asked<'_, '_>) -> Answer {
-    let account = asked.account()?.clone();
-    let (order, one) = read(asked)?;
-    let taken = order.client_id.as_deref().and_then(|id| asked.room.trader(&account)?.by_client_id(id));
+/// Sends an order that was read, after what it takes the place of. The tag of its answer.
+fn send(room: &mut Room<'_>, account: &Account, wish: Wish) -> Result<u64, Refusal> {
+    let Wish { order, closes, .. } = wish;
+    let taken = order.client_id.as_deref().and_then(|id| room.trader(account)?.by_client_id(id));
     if taken.is_some_and(|known| known.done.is_none()) {
         return Err(bad("Duplicate clOrdID"));
     }
-    let tag = asked.room.place(&account, order)?;
+    if order.trigger.is_some() && !wish::may_wait(room.paper, account, order.instrument) {
+        return Err(bad("Too many open orders"));
+    }
+    if closes {
+        make_way(room, account, &order)?;
+    }
+    Ok(room.place(account, order)?)
+}
+
+/// An order that closes a position cancels those of its side that would close the same.
+fn make_way(room: &mut Room<'_>, account: &Account, order: &NewOrder) -> Result<(), Refusal> {
+    let OrderSize::Qty(mut sum) = order.size else { return Ok(()) };
+    let most = positions::closable(room.paper, account, order.instrument, order.side);
+    let Some(trader) = room.trader(account) else { return Ok(()) };
+    let rests = |known: &&Known| {
+        let same = |state: &OrderState| state.side == order.side && state.instrument == order.instrument;
+        known.done.is_none() && !known.order.waiting && known.state.as_ref().is_some_and(same)
+    };
+    let mut numbers = Vec::new();
+    for known in trader.orders().filter(rests) {
+        sum += known.state.as_ref().map(|state| state.qty - state.filled).unwrap_or_default();
+        numbers.push(known.number);
+    }
+    if sum > most {
+        for number in numbers {
+            room.paper.send_about(account.session, number, RequestBody::Cancel)?;
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn place(asked: &mut Asked<'_, '_>) -> Answer {
+    let wish = wish::read(asked.room.paper, asked.account()?, asked.fields)?;
+    place_one(asked, wish)
+}
+
+fn place_one(asked: &mut Asked<'_, '_>, wish: Wish) -> Answer {
+    let (account, one) = (asked.account()?.clone(), wish.one.clone());
+    let tag = send(asked.room, &account, wish)?;
     let session = account.session;
     let finish: Finish = Box::new(move |room, answers| match answers.first() {
         Some(Some(OrderEvent::Rejected(reason))) => Err(refusal(room.paper.names(), Some(&one), *reason)),
@@ -149,14 +95,96 @@ pub(super) fn place(asked: &mut Asked<'_, '_>) -> Answer {
     Ok(Outcome::Sent { session, tags: vec![tag], finish })
 }
 
+/// All of a position by one order: at a price where one is given, else at the market.
+pub(super) fn close_position(asked: &mut Asked<'_, '_>) -> Answer {
+    let fields = asked.fields.with("execInst", "Close").without(&["ordType", "stopPx", "side", "orderQty"]);
+    let wish = wish::read(asked.room.paper, asked.account()?, &fields)?;
+    place_one(asked, wish)
+}
+
+/// The requests of a list: each is read before any is sent.
+fn many(asked: &Asked<'_, '_>) -> Result<Vec<Fields>, Refusal> {
+    let orders = asked.fields.objects("orders").ok_or_else(|| bulk(bad("orders is invalid")))?;
+    if orders.is_empty() || orders.len() > MOST_IN_BULK {
+        return Err(bulk(bad("orders is invalid")));
+    }
+    Ok(orders)
+}
+
+/// So many orders in one request.
+const MOST_IN_BULK: usize = 100;
+
+/// A refusal of one of many.
+fn bulk(refusal: Refusal) -> Refusal {
+    refusal.prefixed("Bulk orders: ")
+}
+
+/// Places a list of orders. None is sent where one cannot be read; what the exchange refuses then is told in its place.
+pub(super) fn place_many(asked: &mut Asked<'_, '_>) -> Answer {
+    let account = asked.account()?.clone();
+    let read = |fields: &Fields| wish::read(asked.room.paper, &account, fields).map_err(bulk);
+    let wishes: Vec<Wish> = many(asked)?.iter().map(read).collect::<Result<_, _>>()?;
+    let ids: Vec<&str> = wishes.iter().filter_map(|wish| wish.order.client_id.as_deref()).collect();
+    let unique: std::collections::BTreeSet<&str> = ids.iter().copied().collect();
+    if unique.len() < ids.len() {
+        return Err(bulk(bad("Duplicate clOrdID")));
+    }
+    let mut sent = Vec::with_capacity(wishes.len());
+    for wish in wishes {
+        let one = wish.one.clone();
+        sent.push((send(asked.room, &account, wish).map_err(bulk)?, one));
+    }
+    let tags = sent.iter().map(|(tag, _)| *tag).collect();
+    let session = account.session;
+    let finish: Finish = Box::new(move |room, answers| {
+        let mut rows = Vec::with_capacity(sent.len());
+        for ((tag, one), answer) in sent.iter().zip(answers) {
+            rows.push(match answer {
+                Some(OrderEvent::Rejected(reason)) => {
+                    let why = refusal(room.paper.names(), Some(one), *reason).message;
+                    refused_row(room, &account, *tag, one, &why)
+                }
+                _ => shown(room, &account, *tag)?,
+            });
+        }
+        Ok(array(&rows))
+    });
+    Ok(Outcome::Sent { session, tags, finish })
+}
+
+/// One of many orders that never was.
+fn refused_row(room: &Room<'_>, account: &Account, tag: u64, one: &Instrument, why: &str) -> Row {
+    let known = room.trader(account).and_then(|trader| trader.by_tag(tag));
+    Row::new()
+        .text("orderID", "00000000-0000-0000-0000-000000000000")
+        .text("clOrdID", known.map(rows::client_id).unwrap_or_default())
+        .plain("account", rows::account_number(account.id))
+        .text("symbol", &one.symbol)
+        .text("ordStatus", "Rejected")
+        .plain("workingIndicator", false)
+        .text("ordRejReason", why)
+        .plain("leavesQty", 0)
+        .plain("cumQty", 0)
+        .text("text", why)
+        .time("timestamp", room.paper.now())
+}
+
 fn trader<'a>(asked: &'a Asked<'_, '_>) -> Result<&'a TraderView, Refusal> {
     asked.room.trader(asked.account()?).ok_or_else(|| Refusal::new(401, "Invalid API Key."))
 }
 
-pub(super) fn amend(asked: &mut Asked<'_, '_>) -> Answer {
-    let account = asked.account()?.clone();
-    let fields = asked.fields;
-    let trader = trader(asked)?;
+/// A change that was asked for: of which order, to what, and what to say of it.
+struct Change {
+    number: u64,
+    tag: u64,
+    one: Instrument,
+    price: Option<Price>,
+    qty: Option<Qty>,
+    text: String,
+}
+
+fn read_change(room: &Room<'_>, account: &Account, fields: &Fields) -> Result<Change, Refusal> {
+    let trader = room.trader(account).ok_or_else(|| Refusal::new(401, "Invalid API Key."))?;
     let known = match (fields.text("orderID"), fields.text("origClOrdID")) {
         (Some(id), _) => rows::order_of(id)
             .and_then(|id| trader.by_exchange_id(id))
@@ -167,31 +195,78 @@ pub(super) fn amend(asked: &mut Asked<'_, '_>) -> Answer {
     if known.done.is_some() {
         return Err(bad(&format!("Invalid ordStatus: {}", rows::status(known))));
     }
-    let one = asked.room.paper.names().instrument(known.instrument).cloned();
+    let one = room.paper.names().instrument(known.instrument).cloned();
     let one = one.ok_or_else(|| bad("Invalid orderID"))?;
-    let limit = fields.text("price").map(|text| price(&one, text)).transpose()?;
-    let whole = fields.text("orderQty").map(|text| quantity(&one, text)).transpose()?;
-    let leaves = fields.text("leavesQty").map(|text| quantity(&one, text)).transpose()?;
+    if fields.text("stopPx").is_some() {
+        // The engine's waiting orders keep what they wait for.
+        return Err(bad("Invalid stopPx for ordType"));
+    }
+    let price = fields.text("price").map(|text| wish::price(&one, text, "price")).transpose()?;
+    let whole = fields.text("orderQty").map(|text| wish::quantity(&one, text)).transpose()?;
+    let leaves = fields.text("leavesQty").map(|text| wish::quantity(&one, text)).transpose()?;
     let filled = known.state.as_ref().map(|state| state.filled).unwrap_or_default();
     let qty = whole.map(|(qty, _)| qty).or(leaves.map(|(leaves, _)| filled + leaves));
-    let (number, tag_of_order) = (known.number, known.tag);
-    let changed: Vec<&str> = [("orderQty", qty.is_some()), ("price", limit.is_some())]
-        .iter()
-        .filter(|c| c.1)
-        .map(|c| c.0)
-        .collect();
+    let changed = [("orderQty", qty.is_some()), ("price", price.is_some())];
+    let changed: Vec<&str> = changed.iter().filter(|change| change.1).map(|change| change.0).collect();
     let text = format!("Amended {}\nSubmitted via API.", changed.join(" "));
-    let tag = asked.room.paper.send_about(account.session, number, |order| RequestBody::Amend {
-        order,
-        price: limit,
-        qty,
-    })?;
+    Ok(Change { number: known.number, tag: known.tag, one, price, qty, text })
+}
+
+fn send_change(room: &mut Room<'_>, account: &Account, change: &Change) -> Result<Option<u64>, Refusal> {
+    let (price, qty) = (change.price, change.qty);
+    let amend = |order| RequestBody::Amend { order, price, qty };
+    Ok(room.paper.send_about(account.session, change.number, amend)?)
+}
+
+/// The order after a change, or why it did not change.
+fn changed(
+    room: &Room<'_>,
+    account: &Account,
+    change: &Change,
+    answer: Option<&OrderEvent>,
+) -> Result<Row, Refusal> {
+    match answer {
+        Some(OrderEvent::Rejected(reason)) => Err(refusal(room.paper.names(), Some(&change.one), *reason)),
+        _ => shown(room, account, change.tag).map(|row| row.with_text(&change.text)),
+    }
+}
+
+pub(super) fn amend(asked: &mut Asked<'_, '_>) -> Answer {
+    let account = asked.account()?.clone();
+    let change = read_change(asked.room, &account, asked.fields)?;
+    let tag = send_change(asked.room, &account, &change)?;
     let session = account.session;
-    let finish: Finish = Box::new(move |room, answers| match answers.first() {
-        Some(Some(OrderEvent::Rejected(reason))) => Err(refusal(room.paper.names(), Some(&one), *reason)),
-        _ => shown(room, &account, tag_of_order).map(|row| row.with_text(&text).json()),
+    let finish: Finish = Box::new(move |room, answers| {
+        let answer = answers.first().and_then(Option::as_ref);
+        changed(room, &account, &change, answer).map(|row| row.json())
     });
     Ok(Outcome::Sent { session, tags: tag.into_iter().collect(), finish })
+}
+
+/// Amends a list of orders: none where one request cannot be read.
+pub(super) fn amend_many(asked: &mut Asked<'_, '_>) -> Answer {
+    let account = asked.account()?.clone();
+    let read = |fields: &Fields| read_change(asked.room, &account, fields).map_err(bulk);
+    let changes: Vec<Change> = many(asked)?.iter().map(read).collect::<Result<_, _>>()?;
+    let mut sent = Vec::with_capacity(changes.len());
+    for change in changes {
+        sent.push((send_change(asked.room, &account, &change)?, change));
+    }
+    let tags = sent.iter().filter_map(|(tag, _)| *tag).collect();
+    let session = account.session;
+    let finish: Finish = Box::new(move |room, answers| {
+        let mut answers = answers.iter();
+        let mut rows = Vec::with_capacity(sent.len());
+        for (tag, change) in &sent {
+            let answer = tag.and_then(|_| answers.next()).and_then(Option::as_ref);
+            rows.push(match changed(room, &account, change, answer) {
+                Ok(row) => row,
+                Err(refused) => shown(room, &account, change.tag)?.text("error", &refused.message),
+            });
+        }
+        Ok(array(&rows))
+    });
+    Ok(Outcome::Sent { session, tags, finish })
 }
 
 pub(super) fn cancel(asked: &mut Asked<'_, '_>) -> Answer {
@@ -244,20 +319,17 @@ pub(super) fn cancel(asked: &mut Asked<'_, '_>) -> Answer {
 pub(super) fn cancel_all(asked: &mut Asked<'_, '_>) -> Answer {
     let account = asked.account()?.clone();
     let instrument: Option<InstrumentId> = match asked.fields.text("symbol") {
-        Some(_) => Some(public::named(asked)?.0),
+        Some(_) => Some(public::named(asked.room.paper, asked.fields)?.0),
         None => None,
     };
     let filter = asked.fields.filter()?;
-    let side = filter.get("side").and_then(Value::as_str);
     let names = asked.room.paper.names();
     let is_wanted = |known: &&Known| {
         known.done.is_none()
             && known.id.is_some()
             && instrument.is_none_or(|wanted| wanted == known.instrument)
-            && side.is_none_or(|side| {
-                let row = rows::order(names, &account, known);
-                row.is_some_and(|row| row.get("side") == Some(format!("\"{side}\"").as_str()))
-            })
+            && (filter.is_empty()
+                || rows::order(names, &account, known).is_some_and(|row| public::fits(&row, &filter)))
     };
     let orders: Vec<(u64, u64)> =
         trader(asked)?.orders().filter(is_wanted).map(|known| (known.number, known.tag)).collect();

@@ -1,13 +1,15 @@
 //! What BitMEX tells everybody: instruments, books, trades, bins, assets.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::fields::Fields;
 use super::routes::{Answer, Asked, Outcome, Refusal, bad};
 use super::row::Row;
 use super::rows;
-use crate::market::{Instrument, InstrumentId, Side, Timestamp};
+use crate::market::{Instrument, InstrumentId, Product, Side, Timestamp};
 use crate::paper::PaperExchange;
 use crate::sim::View;
 use crate::venue::api::instrument_of;
@@ -19,43 +21,56 @@ pub(super) fn all(paper: &PaperExchange) -> impl Iterator<Item = (InstrumentId, 
 
 /// The instrument of a symbol; letters may be small.
 pub(super) fn find(paper: &PaperExchange, symbol: &str) -> Option<(InstrumentId, Instrument)> {
-    let id = instrument_of(paper, &symbol.to_ascii_uppercase())?;
+    let symbol = symbol.to_ascii_uppercase();
+    let id = instrument_of(paper, &symbol).or_else(|| series(paper, &symbol))?;
     paper.names().instrument(id).map(|one| (id, one.clone()))
 }
 
+/// The contract of a series: `XBT`, `XBT:PERPETUAL`. The coin-margined one comes first, as it did at BitMEX.
+fn series(paper: &PaperExchange, symbol: &str) -> Option<InstrumentId> {
+    let (root, which) = symbol.split_once(':').unwrap_or((symbol, "NEAREST"));
+    let contracts = || all(paper).filter(|(_, one)| one.product.family() == "perpetual");
+    let of_root = || contracts().filter(|(_, one)| one.pair.base.as_str() == root);
+    let coin = of_root().find(|(_, one)| matches!(one.product, Product::Inverse { .. }));
+    let found = coin.or_else(|| of_root().next()).map(|(id, _)| id);
+    found.filter(|_| matches!(which, "NEAREST" | "PERPETUAL"))
+}
+
 /// The instrument that must be named.
-pub(super) fn named(asked: &Asked<'_, '_>) -> Result<(InstrumentId, Instrument), Refusal> {
-    let symbol = asked.fields.text("symbol").ok_or_else(|| bad("Invalid symbol"))?;
-    find(asked.room.paper, symbol).ok_or_else(|| bad("Invalid symbol"))
+pub(super) fn named(paper: &PaperExchange, fields: &Fields) -> Result<(InstrumentId, Instrument), Refusal> {
+    let symbol = fields.text("symbol").ok_or_else(|| bad("Invalid symbol"))?;
+    find(paper, symbol).ok_or_else(|| bad("Invalid symbol"))
 }
 
 /// The instruments that `symbol` names, all where it does not.
 pub(super) fn chosen(asked: &Asked<'_, '_>) -> Result<Vec<(InstrumentId, Instrument)>, Refusal> {
     match asked.fields.text("symbol") {
-        Some(_) => named(asked).map(|one| vec![one]),
+        Some(_) => named(asked.room.paper, asked.fields).map(|one| vec![one]),
         None => Ok(all(asked.room.paper).map(|(id, one)| (id, one.clone())).collect()),
     }
+}
+
+/// Whether a row is what `filter` asks for.
+pub(super) fn fits(row: &Row, filter: &BTreeMap<String, Value>) -> bool {
+    filter.iter().all(|(name, wanted)| {
+        // What a table has no column of does not narrow it: times and `open` are looked at elsewhere.
+        let Some(value) = row.get(name) else { return true };
+        let is = |wanted: &Value| {
+            let text = wanted.to_string();
+            text == value
+        };
+        match wanted {
+            Value::Array(any) => any.iter().any(is),
+            one => is(one),
+        }
+    })
 }
 
 /// `filter`, `columns`, `start`, `count` and `reverse` of a table, over rows from the oldest to the newest.
 pub(super) fn table(asked: &Asked<'_, '_>, rows: Vec<Row>, keys: &[&str], newest: bool) -> Answer {
     let fields = asked.fields;
     let filter = fields.filter()?;
-    let fits = |row: &Row| {
-        filter.iter().all(|(name, wanted)| {
-            // What a table has no column of does not narrow it: times and `open` are looked at elsewhere.
-            let Some(value) = row.get(name) else { return true };
-            let is = |wanted: &Value| {
-                let text = wanted.to_string();
-                text == value
-            };
-            match wanted {
-                Value::Array(any) => any.iter().any(is),
-                one => is(one),
-            }
-        })
-    };
-    let mut rows: Vec<Row> = rows.into_iter().filter(fits).collect();
+    let mut rows: Vec<Row> = rows.into_iter().filter(|row| fits(row, &filter)).collect();
     let reverse = fields.text("reverse").map_or(newest, |_| fields.flag("reverse"));
     if reverse {
         rows.reverse();
@@ -137,7 +152,7 @@ pub(super) fn levels(paper: &PaperExchange, id: InstrumentId, one: &Instrument, 
 }
 
 pub(super) fn book(asked: &mut Asked<'_, '_>) -> Answer {
-    let (id, one) = named(asked)?;
+    let (id, one) = named(asked.room.paper, asked.fields)?;
     let depth = match asked.fields.count("depth")? {
         None => 25,
         Some(0) => usize::MAX,
@@ -199,6 +214,24 @@ pub(super) fn quotes(asked: &mut Asked<'_, '_>) -> Answer {
     table(asked, rows, &[], false)
 }
 
+/// Fundings that were done while the market was served.
+pub(super) fn fundings(asked: &mut Asked<'_, '_>) -> Answer {
+    let (from, to) = span(asked)?;
+    let chosen: Vec<InstrumentId> = chosen(asked)?.into_iter().map(|(id, _)| id).collect();
+    let done = asked
+        .log
+        .fundings()
+        .filter(|funded| chosen.contains(&funded.instrument) && funded.at >= from && funded.at <= to);
+    let rows = done.filter_map(|funded| rows::funding(asked.room.paper, funded)).collect();
+    table(asked, rows, &["timestamp", "symbol"], false)
+}
+
+pub(super) fn active_and_indices(asked: &mut Asked<'_, '_>) -> Answer {
+    let paper = &*asked.room.paper;
+    let own = all(paper).map(|(id, one)| rows::instrument(paper, id, one));
+    Ok(std::iter::once(index(paper.now())).chain(own).collect::<Vec<Row>>().into())
+}
+
 /// A table with nothing in it.
 pub(super) fn nothing(_: &mut Asked<'_, '_>) -> Answer {
     Ok(Vec::<Row>::new().into())
@@ -224,6 +257,6 @@ pub(super) fn assets(asked: &mut Asked<'_, '_>) -> Answer {
             "networks": [],
         })
     };
-    let all: Vec<Value> = asked.room.paper.names().assets().map(one).collect();
+    let all: Vec<Value> = asked.room.paper.names().funds().map(one).collect();
     Ok(Outcome::Body(Value::Array(all).to_string()))
 }

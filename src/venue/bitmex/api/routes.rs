@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use super::fields::Fields;
+use super::log::Log;
 use super::row::{Row, array};
-use super::{Switches, account, auth, orders, public};
+use super::{Switches, account, auth, orders, positions, public};
 use crate::order::SessionId;
 use crate::paper::PaperError;
 use crate::sim::OrderEvent;
@@ -23,6 +24,12 @@ pub(super) struct Refusal {
 impl Refusal {
     pub(super) fn new(status: u16, message: &str) -> Self {
         Self { status, message: message.to_owned(), name: "HTTPError", failed: None }
+    }
+
+    /// The same with something before what it says.
+    pub(super) fn prefixed(mut self, prefix: &str) -> Self {
+        self.message.insert_str(0, prefix);
+        self
     }
 
     /// A refusal whose values are at fault.
@@ -56,6 +63,7 @@ pub(super) struct Asked<'a, 'r> {
     pub(super) room: &'a mut Room<'r>,
     pub(super) fields: &'a Fields,
     pub(super) switches: &'a mut Switches,
+    pub(super) log: &'a Log,
     account: Option<Account>,
 }
 
@@ -99,11 +107,12 @@ const ROUTES: &[Route] = &[
     ("GET", "/instrument/active", false, public::active),
     ("GET", "/instrument/activeIntervals", false, public::intervals),
     ("GET", "/instrument/indices", false, public::indices),
+    ("GET", "/instrument/activeAndIndices", false, public::active_and_indices),
     ("GET", "/orderBook/L2", false, public::book),
     ("GET", "/trade", false, public::trades),
     ("GET", "/trade/bucketed", false, public::bins),
     ("GET", "/quote", false, public::quotes),
-    ("GET", "/funding", false, public::nothing),
+    ("GET", "/funding", false, public::fundings),
     ("GET", "/liquidation", false, public::nothing),
     ("GET", "/settlement", false, public::nothing),
     ("GET", "/insurance", false, public::nothing),
@@ -115,15 +124,18 @@ const ROUTES: &[Route] = &[
     ("POST", "/order", true, orders::place),
     ("PUT", "/order", true, orders::amend),
     ("DELETE", "/order", true, orders::cancel),
+    ("POST", "/order/bulk", true, orders::place_many),
+    ("PUT", "/order/bulk", true, orders::amend_many),
+    ("POST", "/order/closePosition", true, orders::close_position),
     ("DELETE", "/order/all", true, orders::cancel_all),
     ("POST", "/order/cancelAllAfter", true, orders::cancel_all_after),
     ("GET", "/execution", true, account::executions),
-    ("GET", "/execution/tradeHistory", true, account::executions),
-    ("GET", "/position", true, account::positions),
-    ("POST", "/position/leverage", true, account::no_position),
-    ("POST", "/position/isolate", true, account::no_position),
-    ("POST", "/position/riskLimit", true, account::no_position),
-    ("POST", "/position/transferMargin", true, account::no_position),
+    ("GET", "/execution/tradeHistory", true, account::trades),
+    ("GET", "/position", true, positions::list),
+    ("POST", "/position/leverage", true, positions::leverage),
+    ("POST", "/position/isolate", true, positions::isolate),
+    ("POST", "/position/riskLimit", true, positions::risk_limit),
+    ("POST", "/position/transferMargin", true, positions::transfer),
     ("GET", "/user", true, account::user),
     ("GET", "/user/margin", true, account::margin),
     ("GET", "/user/wallet", true, account::wallet),
@@ -145,7 +157,7 @@ const MOST_ORDERS: u32 = 10;
 /// Answers a request.
 pub(super) fn answer(
     limits: &mut Limits,
-    switches: &mut Switches,
+    (switches, log): (&mut Switches, &Log),
     room: &mut Room<'_>,
     call: &Call<'_>,
 ) -> Result<Called, PaperError> {
@@ -168,7 +180,7 @@ pub(super) fn answer(
             return Err(Refusal::new(401, "Missing API key."));
         }
         let fields = Fields::read(call)?;
-        answer(&mut Asked { room, fields: &fields, switches, account })
+        answer(&mut Asked { room, fields: &fields, switches, log, account })
     });
     match asked {
         Ok(Outcome::Body(body)) => Ok(with_headers(Reply::new(200, body)).into()),
@@ -206,7 +218,8 @@ fn allow(
         ("x-ratelimit-reset", reset.to_string()),
     ];
     let mut over = used > most;
-    if call.method != "GET" && call.path.starts_with("/api/v1/order") {
+    let counted = ["/api/v1/order", "/api/v1/position"].iter().any(|path| call.path.starts_with(path));
+    if call.method != "GET" && counted {
         let used = limits.count("second of orders", who, Duration::from_secs(1), room.wall);
         headers.push(("x-ratelimit-remaining-1s", MOST_ORDERS.saturating_sub(used).to_string()));
         over |= used > MOST_ORDERS;

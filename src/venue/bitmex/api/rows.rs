@@ -2,13 +2,15 @@
 
 use rust_decimal::Decimal;
 
-use super::row::Row;
+use super::log::{Event, Funded, Happened};
+use super::row::{Row, time_text};
+use super::{wish, worth};
 use crate::connector::{OrderState, OrderType};
 use crate::market::decimal::decimal_of;
 use crate::market::{Asset, Instrument, InstrumentId, Price, Product, Qty, Side, Timestamp};
-use crate::order::{CancelReason, FillId, Liquidity, OrderId, TimeInForce};
+use crate::order::{CancelReason, FillId, Liquidity, OrderId, OrderStatus, TimeInForce};
 use crate::paper::{Candle, Dictionary, FillRow, Known, PaperExchange, PublicPrint};
-use crate::sim::{Balance, View};
+use crate::sim::{ContractTerms, Fill, View};
 use crate::venue::api::Account;
 use crate::venue::bitmex::errors;
 
@@ -89,7 +91,8 @@ pub(super) fn side_name(side: Side) -> &'static str {
 pub(super) fn instrument(paper: &PaperExchange, id: InstrumentId, one: &Instrument) -> Row {
     let rule = &one.rule;
     let spot = one.product == Product::Spot;
-    let (settle, settle_scale) = currency(&one.pair.quote);
+    let (settle, settle_scale) =
+        worth::settle(one).unwrap_or_else(|| (String::new(), currency(&one.pair.quote).1));
     let (multiplier, inverse, quanto) = match one.product {
         Product::Spot => (Decimal::ONE, false, false),
         Product::Linear { multiplier } => (minor(multiplier, settle_scale), false, false),
@@ -136,16 +139,8 @@ pub(super) fn instrument(paper: &PaperExchange, id: InstrumentId, one: &Instrume
         .number("lotSize", Some(size(one, one.qty_decimal(rule.lot))))
         .number("tickSize", price(rule.tick))
         .number("multiplier", Some(multiplier))
-        .text(
-            "settlCurrency",
-            if spot {
-                ""
-            } else if inverse || quanto {
-                "XBt"
-            } else {
-                &settle
-            },
-        );
+        .text("settlCurrency", &settle);
+    let (home, foreign) = day.map_or((None, None), |day| traded_of(one, &day));
     let row = match one.product {
         Product::Spot => row
             .number("underlyingToPositionMultiplier", Some(units(one)))
@@ -155,7 +150,8 @@ pub(super) fn instrument(paper: &PaperExchange, id: InstrumentId, one: &Instrume
             .number("quoteToSettleMultiplier", Some(power(settle_scale))),
         _ => row,
     };
-    row.plain("isQuanto", quanto)
+    let row = row
+        .plain("isQuanto", quanto)
         .plain("isInverse", inverse)
         .plain("taxed", true)
         .plain("deleverage", !spot)
@@ -164,8 +160,8 @@ pub(super) fn instrument(paper: &PaperExchange, id: InstrumentId, one: &Instrume
         .plain("settlementFee", 0)
         .number("prevPrice24h", day.and_then(|day| price(day.open)))
         .number("volume24h", day.map(|day| size(one, one.qty_decimal(day.qty))))
-        .number("homeNotional24h", day.map(|day| one.qty_decimal(day.qty)).filter(|_| spot))
-        .number("foreignNotional24h", day.and_then(|day| turnover(one, &day)).filter(|_| spot))
+        .number("homeNotional24h", home)
+        .number("foreignNotional24h", foreign)
         .number("highPrice", day.and_then(|day| price(day.high)))
         .number("lowPrice", day.and_then(|day| price(day.low)))
         .number("lastPrice", day.and_then(|day| price(day.close)))
@@ -174,14 +170,99 @@ pub(super) fn instrument(paper: &PaperExchange, id: InstrumentId, one: &Instrume
         .number("midPrice", mid)
         .number("askPrice", ask)
         .plain("hasLiquidity", bid.is_some() && ask.is_some())
-        .text("markMethod", if spot { "LastPrice" } else { "FairPrice" })
-        .number("markPrice", day.and_then(|day| price(day.close)).filter(|_| spot))
-        .time("timestamp", paper.now())
+        .text("markMethod", if spot { "LastPrice" } else { "FairPrice" });
+    let row = match worth::terms(paper, id) {
+        Some(terms) => of_contract(row, paper, (id, one), terms),
+        None => row.number("markPrice", day.and_then(|day| price(day.close))),
+    };
+    row.time("timestamp", paper.now())
+}
+
+/// What an instrument's row says of contracts alone: margin, funding, and the prices that they go by.
+fn of_contract(
+    row: Row,
+    paper: &PaperExchange,
+    (id, one): (InstrumentId, &Instrument),
+    terms: &ContractTerms,
+) -> Row {
+    let (initial, maintenance) = worth::rates(terms, Decimal::ZERO);
+    let (limit, step) = worth::risk_limit(terms);
+    let mark = paper.sim().mark(id).map(|(mark, _)| worth::fine(mark));
+    // Where no index is told, the mark price is all that is known of it.
+    let index = paper.sim().index_price(id).map(worth::fine).or(mark);
+    let basis = mark.zip(index).map(|(mark, index)| (mark - index).round_dp(4));
+    let (rate, due) = match paper.sim().funding(id) {
+        Some((rate, _, due)) => (Some(worth::funding_rate(rate)), Some(due)),
+        None => (None, None),
+    };
+    let every = terms.funding.every;
+    let a_year = Decimal::from(365 * 86_400).checked_div(Decimal::from(every.as_secs().max(1)));
+    let row = row
+        .number("initMargin", Some(initial))
+        .number("maintMargin", Some(maintenance))
+        .number("riskLimit", Some(limit))
+        .number("riskStep", Some(step))
+        .number("minPrice", Some(one.price_decimal(one.rule.tick)))
+        .text("fairMethod", "FundingRate")
+        .number("fairBasisRate", rate.zip(a_year).and_then(|(rate, times)| rate.checked_mul(times)))
+        .number("fairBasis", basis)
+        .number("fairPrice", mark.map(|mark| mark.round_dp(4)))
+        .number("markPrice", mark.map(|mark| mark.round_dp(4)))
+        .number("indicativeSettlePrice", index.map(|index| index.round_dp(4)))
+        .number("fundingRate", rate)
+        .text("fundingInterval", &span_text(every))
+        .plain("indicativeFundingRate", "null");
+    match due.filter(|due| *due < Timestamp::MAX) {
+        Some(due) => row.time("fundingTimestamp", whole_second(due)),
+        None => row.plain("fundingTimestamp", "null"),
+    }
+}
+
+/// A time that is a whole second; the next one where it is none: clients read funding times without parts, and
+/// those of a market that was moved to now have some.
+fn whole_second(at: Timestamp) -> Timestamp {
+    Timestamp::from_millis(at.millis().saturating_add(999).div_euclid(1_000).saturating_mul(1_000))
+}
+
+/// A span as BitMEX writes it: so long after the year 2000 began.
+pub(super) fn span_text(span: std::time::Duration) -> String {
+    const YEAR_2000: i64 = 946_684_800_000;
+    time_text(Timestamp::from_millis(YEAR_2000).plus(span))
+}
+
+/// A funding that is done.
+pub(super) fn funding(paper: &PaperExchange, funded: &Funded) -> Option<Row> {
+    let one = paper.names().instrument(funded.instrument)?;
+    let every = worth::terms(paper, funded.instrument)?.funding.every;
+    let rate = worth::funding_rate(funded.rate);
+    let a_day = Decimal::from(86_400).checked_div(Decimal::from(every.as_secs().max(1)))?;
+    Some(
+        Row::new()
+            .time("timestamp", whole_second(funded.at))
+            .text("symbol", &one.symbol)
+            .text("fundingInterval", &span_text(every))
+            .number("fundingRate", Some(rate))
+            .number("fundingRateDaily", rate.checked_mul(a_day)),
+    )
 }
 
 /// The sum of price × quantity, exact where a decimal holds it.
 pub(super) fn turnover(one: &Instrument, candle: &Candle) -> Option<Decimal> {
     decimal_of(candle.turnover, one.price_scale + one.qty_scale)
+}
+
+/// What traded in base and in quote. What inverse contracts came to in base is not known from a candle.
+fn traded_of(one: &Instrument, candle: &Candle) -> (Option<Decimal>, Option<Decimal>) {
+    let qty = one.qty_decimal(candle.qty);
+    match one.product {
+        Product::Spot => (Some(qty), turnover(one, candle)),
+        Product::Linear { multiplier } => {
+            let foreign = turnover(one, candle).and_then(|sum| sum.checked_mul(multiplier));
+            (qty.checked_mul(multiplier), foreign)
+        }
+        Product::Inverse { multiplier } => (None, qty.checked_mul(multiplier)),
+        Product::Quanto { .. } => (None, None),
+    }
 }
 
 /// The id of a level: (100,000,000 × place in the list of instruments − price ÷ tick), from which old clients reckon the
@@ -217,18 +298,7 @@ pub(super) fn trade(one: &Instrument, print: &PublicPrint, before: Option<&Publi
         _ => "ZeroPlusTick",
     };
     let (qty, price) = (one.qty_decimal(print.qty), one.price_decimal(print.price));
-    let (home, foreign) = match one.product {
-        Product::Spot => (Some(qty), qty.checked_mul(price)),
-        Product::Linear { multiplier } => {
-            let home = qty.checked_mul(multiplier);
-            (home, home.and_then(|home| home.checked_mul(price)))
-        }
-        Product::Inverse { multiplier } => {
-            let foreign = qty.checked_mul(multiplier);
-            (foreign.and_then(|foreign| foreign.checked_div(price)).map(|home| home.round_dp(8)), foreign)
-        }
-        Product::Quanto { .. } => (None, None),
-    };
+    let (home, foreign) = worth::notionals(one, qty, price).unzip();
     Row::new()
         .time("timestamp", print.at)
         .text("symbol", &one.symbol)
@@ -237,6 +307,7 @@ pub(super) fn trade(one: &Instrument, print: &PublicPrint, before: Option<&Publi
         .number("price", Some(price))
         .text("tickDirection", tick)
         .text("trdMatchID", &match_id(print.number))
+        .number("grossValue", worth::value(one, qty, price))
         .number("homeNotional", home)
         .number("foreignNotional", foreign)
         .text("trdType", "Regular")
@@ -247,6 +318,7 @@ pub(super) fn bin(one: &Instrument, candle: &Candle, step: std::time::Duration) 
     let price = |price: Price| Some(one.price_decimal(price));
     let qty = one.qty_decimal(candle.qty);
     let vwap = turnover(one, candle).and_then(|sum| sum.checked_div(qty)).map(|vwap| vwap.round_dp(4));
+    let (home, foreign) = traded_of(one, candle);
     Row::new()
         .time("timestamp", candle.at.plus(step))
         .text("symbol", &one.symbol)
@@ -257,8 +329,8 @@ pub(super) fn bin(one: &Instrument, candle: &Candle, step: std::time::Duration) 
         .plain("trades", candle.trades)
         .number("volume", Some(size(one, qty)))
         .number("vwap", vwap)
-        .number("homeNotional", Some(qty).filter(|_| one.product == Product::Spot))
-        .number("foreignNotional", turnover(one, candle).filter(|_| one.product == Product::Spot))
+        .number("homeNotional", home)
+        .number("foreignNotional", foreign)
 }
 
 /// The best prices.
@@ -287,7 +359,8 @@ pub(super) fn client_id(known: &Known) -> &str {
 
 fn tif(known: &Known) -> &'static str {
     match known.order.time_in_force {
-        TimeInForce::Gtc | TimeInForce::Gtd(_) => "GoodTillCancel",
+        TimeInForce::Gtc => "GoodTillCancel",
+        TimeInForce::Gtd(_) => "Day",
         TimeInForce::Ioc => "ImmediateOrCancel",
         TimeInForce::Fok => "FillOrKill",
     }
@@ -324,13 +397,14 @@ pub(super) fn order(names: &Dictionary, account: &Account, known: &Known) -> Opt
     let order = &known.order;
     let live = known.done.is_none();
     let (filled, amount) = (order.executed_amount_base, order.amount);
-    let average = order.executed_amount_quote.checked_div(filled).map(|price| price.round_dp(8));
-    let (settle, _) = currency(&one.pair.quote);
-    let kind = match order.order_type {
-        OrderType::Market => "Market",
-        _ => "Limit",
-    };
-    let instruction = if order.order_type == OrderType::LimitMaker { "ParticipateDoNotInitiate" } else { "" };
+    let average = worth::average(one, known);
+    let state = known.state.as_ref();
+    let trigger = state.and_then(crate::sim::OrderState::trigger);
+    let waits = state.is_some_and(|state| state.status == OrderStatus::Waiting);
+    let was_triggered = trigger.is_some() && !waits && known.id.is_some();
+    let woken = state.is_some_and(|state| state.status != OrderStatus::Cancelled || !filled.is_zero());
+    let effect = state.map(crate::sim::OrderState::effect).unwrap_or_default();
+    let post_only = order.order_type == OrderType::LimitMaker;
     let row = Row::new()
         .text("orderID", &order_id(known.id?))
         .text("clOrdID", client_id(known))
@@ -342,18 +416,18 @@ pub(super) fn order(names: &Dictionary, account: &Account, known: &Known) -> Opt
         .number("orderQty", Some(size(one, amount)))
         .number("price", order.price.or(average))
         .plain("displayQty", "null")
-        .plain("stopPx", "null")
+        .number("stopPx", trigger.map(|trigger| one.price_decimal(trigger.price)))
         .plain("pegOffsetValue", "null")
         .text("pegPriceType", "")
         .text("currency", one.pair.quote.as_str())
-        .text("settlCurrency", if one.product == Product::Spot { "" } else { &settle })
-        .text("ordType", kind)
+        .text("settlCurrency", &worth::settle(one).map(|(name, _)| name).unwrap_or_default())
+        .text("ordType", wish::kind_name(trigger, order.order_type == OrderType::Market))
         .text("timeInForce", tif(known))
-        .text("execInst", instruction)
+        .text("execInst", &wish::instructions(trigger, post_only, effect))
         .text("contingencyType", "")
         .text("ordStatus", status(known))
-        .text("triggered", "")
-        .plain("workingIndicator", live && known.state.is_some())
+        .text("triggered", if was_triggered && woken { "StopOrderTriggered" } else { "" })
+        .plain("workingIndicator", live && !waits && state.is_some())
         .text("ordRejReason", "")
         .number("leavesQty", Some(if live { size(one, amount - filled) } else { Decimal::ZERO }))
         .number("cumQty", Some(size(one, filled)))
@@ -383,12 +457,13 @@ pub(super) const ORDER_KEYS: [&str; 13] = [
 
 /// An execution: `fill` where the order traded, else what happened to it.
 pub(super) fn execution(
-    names: &Dictionary,
+    paper: &PaperExchange,
     account: &Account,
     known: &Known,
     (kind, exec_id): (&str, &str),
     fill: Option<&FillRow>,
 ) -> Option<Row> {
+    let names = paper.names();
     let one = names.instrument(known.instrument)?;
     let base = order(names, account, known)?;
     let copied = |row: Row, name: &'static str| match base.get(name) {
@@ -400,37 +475,163 @@ pub(super) fn execution(
         row = copied(row, name);
     }
     if let Some(FillRow { fill, .. }) = fill {
-        let maker = fill.liquidity == Liquidity::Maker;
-        let (qty, price) = (one.qty_decimal(fill.qty), one.price_decimal(fill.price));
-        let quote = names.quote_decimal(fill.instrument, fill.quote);
-        let fee_asset = names.asset(fill.fee_asset)?;
-        let ((fee_currency, fee_scale), (_, quote_scale)) = (currency(fee_asset), currency(&one.pair.quote));
-        let fee = names.decimal(fill.fee_asset, fill.fee);
-        let sign = if fill.side == Side::Buy { Decimal::ONE } else { Decimal::NEGATIVE_ONE };
-        row = row
-            .number("lastQty", Some(size(one, qty)))
-            .number("lastPx", Some(price))
-            .text("lastLiquidityInd", if maker { "AddedLiquidity" } else { "RemovedLiquidity" })
-            .number("commission", fee.checked_div(quote).map(|rate| rate.round_dp(6)))
-            .text("feeType", if maker { "Maker" } else { "Taker" })
-            .text("tradePublishIndicator", "PublishTrade")
-            .text("trdMatchID", &match_id(fill.id.0))
-            .number("execCost", Some(sign * minor(quote, quote_scale)))
-            .number("execComm", Some(minor(fee, fee_scale)))
-            .text("execCommCcy", &fee_currency)
-            .number("homeNotional", Some(sign * qty))
-            .number("foreignNotional", Some(-sign * quote))
-            .text("trdType", "Regular");
+        row = traded(row, paper, one, fill)?;
     }
     row = row.text("execType", kind);
-    for name in ["orderQty", "price", "currency", "settlCurrency", "ordType", "timeInForce", "execInst"] {
+    for name in ["orderQty", "price", "stopPx", "currency", "settlCurrency", "ordType", "timeInForce"] {
         row = copied(row, name);
     }
-    for name in ["ordStatus", "workingIndicator", "leavesQty", "cumQty", "avgPx", "text"] {
+    for name in
+        ["execInst", "ordStatus", "triggered", "workingIndicator", "leavesQty", "cumQty", "avgPx", "text"]
+    {
         row = copied(row, name);
     }
     let at = fill.map_or(known.order.last_update_timestamp, |fill| fill.at);
     Some(row.time("transactTime", at).time("timestamp", at))
+}
+
+/// The row of something that happened; `None` where the order is no longer remembered.
+pub(super) fn event(paper: &PaperExchange, account: &Account, event: &Event) -> Option<Row> {
+    let kind = event.what.kind()?;
+    let id = format!("00000000-0000-4000-a000-{:012x}", event.number);
+    match &event.what {
+        Happened::Order { session, state, fill, .. } => {
+            let trader = paper.trader(*session)?;
+            let known = at(paper.names(), trader.by_exchange_id(state.id)?, state);
+            let row = fill.and_then(|fill| trader.fills().iter().rev().find(|row| row.fill.id == fill));
+            match row {
+                Some(row) => execution(paper, account, &known, (kind, &exec_id(row.fill.id)), Some(row)),
+                None => execution(paper, account, &known, (kind, &id), None),
+            }
+        }
+        Happened::Funding(paid) => {
+            let (one, asset) =
+                (paper.names().instrument(paid.instrument)?, paper.names().asset(paid.settle)?);
+            let qty = one.qty_decimal(paid.qty);
+            let amount = minor(paper.names().decimal(paid.settle, -paid.amount), currency(asset).1);
+            let price = Some(worth::fine(paid.mark).round_dp(4));
+            let rate = Some(worth::funding_rate(paid.rate));
+            Some(unordered(one, account, (kind, &id, event.at), (qty, price), (amount, rate)))
+        }
+        Happened::Liquidation(lost) => {
+            let (one, asset) =
+                (paper.names().instrument(lost.instrument)?, paper.names().asset(lost.settle)?);
+            let qty = one.qty_decimal(lost.qty);
+            let amount = minor(paper.names().decimal(lost.settle, -lost.amount), currency(asset).1);
+            let price = lost.price.map(|price| worth::fine(price).round_dp(4));
+            Some(unordered(one, account, (kind, &id, event.at), (qty, price), (amount, None)))
+        }
+    }
+}
+
+/// An order as it was after an event, which may not be the last of what its owner knows.
+pub(super) fn at(names: &Dictionary, known: &Known, state: &crate::sim::OrderState) -> Known {
+    let mut then = known.clone();
+    if let Some(one) = names.instrument(state.instrument) {
+        then.order.executed_amount_base = one.qty_decimal(state.filled);
+        then.order.executed_amount_quote = names.quote_decimal(state.instrument, state.filled_quote);
+    }
+    then.order.current_state = match state.status {
+        OrderStatus::Filled => OrderState::Filled,
+        OrderStatus::Cancelled => OrderState::Canceled,
+        OrderStatus::Rejected => OrderState::Failed,
+        OrderStatus::PartiallyFilled => OrderState::PartiallyFilled,
+        OrderStatus::Open | OrderStatus::Waiting => OrderState::Open,
+    };
+    if !state.status.is_done() {
+        (then.done, then.cancelled) = (None, None);
+    }
+    then.state = Some(state.clone());
+    then
+}
+
+/// What an execution says of a fill.
+fn traded(row: Row, paper: &PaperExchange, one: &Instrument, fill: &Fill) -> Option<Row> {
+    let names = paper.names();
+    let maker = fill.liquidity == Liquidity::Maker;
+    let (qty, price) = (one.qty_decimal(fill.qty), one.price_decimal(fill.price));
+    let (fee_currency, fee_scale) = currency(names.asset(fill.fee_asset)?);
+    let fee = names.decimal(fill.fee_asset, fill.fee);
+    let sign = if fill.side == Side::Buy { Decimal::ONE } else { Decimal::NEGATIVE_ONE };
+    let cost = match &fill.position {
+        Some(position) => {
+            let value = minor(names.decimal(position.settle, position.value), worth::settle(one)?.1);
+            if worth::is_inverse(one) { -value } else { value }
+        }
+        None => minor(names.quote_decimal(fill.instrument, fill.quote), currency(&one.pair.quote).1),
+    };
+    let realised = fill
+        .position
+        .as_ref()
+        .map(|position| minor(names.decimal(position.settle, position.realised), fee_scale));
+    let (home, foreign) = worth::notionals(one, qty, price).unzip();
+    let rates = paper.sim().fee_rates(fill.account, fill.instrument);
+    Some(
+        row.number("lastQty", Some(size(one, qty)))
+            .number("lastPx", Some(price))
+            .text("lastLiquidityInd", if maker { "AddedLiquidity" } else { "RemovedLiquidity" })
+            .number("commission", Some(if maker { rates.0 } else { rates.1 }.to_decimal()))
+            .text("feeType", if maker { "Maker" } else { "Taker" })
+            .text("tradePublishIndicator", "PublishTrade")
+            .text("trdMatchID", &match_id(fill.id.0))
+            .number("execCost", Some(sign * cost))
+            .number("execComm", Some(minor(fee, fee_scale)))
+            .text("execCommCcy", &fee_currency)
+            .number("homeNotional", home.map(|home| sign * home))
+            .number("foreignNotional", foreign.map(|foreign| -sign * foreign))
+            .number("realisedPnl", Some(realised.unwrap_or_default()))
+            .text("trdType", "Regular"),
+    )
+}
+
+/// An execution without an order: a funding or a liquidation. Its numbers are the contracts and the price, what the
+/// account paid (negative: received), and the rate of it.
+pub(super) fn unordered(
+    one: &Instrument,
+    account: &Account,
+    (kind, id, at): (&str, &str, Timestamp),
+    (qty, price): (Decimal, Option<Decimal>),
+    (paid, rate): (Decimal, Option<Decimal>),
+) -> Row {
+    let is_funding = kind == "Funding";
+    // Who is liquidated sells what it held.
+    let side = match qty.is_sign_negative() {
+        _ if is_funding => "",
+        true => "Buy",
+        false => "Sell",
+    };
+    let (currency, _) = worth::settle(one).unwrap_or_default();
+    Row::new()
+        .text("execID", id)
+        .text("orderID", id)
+        .text("clOrdID", "")
+        .plain("account", account_number(account.id))
+        .text("symbol", &one.symbol)
+        .text("strategy", "OneWay")
+        .text("side", side)
+        .number("lastQty", Some(qty.abs()))
+        .number("lastPx", price)
+        .number("commission", rate)
+        .number("execCost", price.and_then(|price| worth::value(one, qty, price)))
+        .number("execComm", Some(paid).filter(|_| is_funding))
+        .text("execCommCcy", &currency)
+        .number("realisedPnl", Some(-paid))
+        .text("execType", kind)
+        .number("orderQty", Some(qty.abs()))
+        .number("price", price)
+        .text("currency", one.pair.quote.as_str())
+        .text("settlCurrency", &currency)
+        .text("ordType", if is_funding { "Limit" } else { "Market" })
+        .text("timeInForce", if is_funding { "AtTheClose" } else { "ImmediateOrCancel" })
+        .text("execInst", "")
+        .text("ordStatus", "Filled")
+        .plain("workingIndicator", false)
+        .plain("leavesQty", 0)
+        .number("cumQty", Some(qty.abs()))
+        .number("avgPx", price)
+        .text("text", kind)
+        .time("transactTime", at)
+        .time("timestamp", at)
 }
 
 /// A wallet: what is there of one currency.
@@ -456,36 +657,53 @@ pub(super) fn wallet(
         .time("timestamp", at)
 }
 
+/// What an account has of one currency, in its smallest unit.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Standing {
+    /// What its ledger says.
+    pub(super) wallet: Decimal,
+    /// What can be spent.
+    pub(super) free: Decimal,
+    /// What its positions have gained at the mark price.
+    pub(super) unrealised: Decimal,
+    /// What closing them has gained, fees and funding taken off.
+    pub(super) realised: Decimal,
+    /// What its positions take.
+    pub(super) positions: Decimal,
+    /// What its positions are worth at the mark price.
+    pub(super) value: Decimal,
+    /// What its open orders would add, at their limits.
+    pub(super) open: Decimal,
+}
+
 /// A margin row: what is there of one currency, and what is free of it.
-pub(super) fn margin(
-    names: &Dictionary,
-    account: &Account,
-    (index, asset): (u16, &Asset),
-    balance: Balance,
-    at: Timestamp,
-) -> Row {
-    let (currency, scale) = currency(asset);
-    let total = minor(names.decimal(index, balance.total), scale);
-    // Rounded down: what is held is never free.
-    let free =
-        names.decimal(index, balance.available()).checked_mul(power(scale)).unwrap_or_default().floor();
+pub(super) fn margin(account: &Account, asset: &Asset, has: Standing, at: Timestamp) -> Row {
+    let balance = has.wallet + has.unrealised;
+    // What is neither free nor taken by positions is kept for orders.
+    let orders = (balance - has.positions - has.free).max(Decimal::ZERO);
+    let share = |part: Decimal| part.checked_div(balance).map_or(Decimal::ZERO, |share| share.round_dp(4));
     Row::new()
         .plain("account", account_number(account.id))
-        .text("currency", &currency)
-        .number("amount", Some(total))
-        .plain("grossOpenCost", 0)
-        .plain("grossMarkValue", 0)
-        .plain("riskValue", 0)
-        .number("initMargin", Some(total - free))
-        .plain("maintMargin", 0)
-        .plain("realisedPnl", 0)
-        .plain("unrealisedPnl", 0)
-        .number("walletBalance", Some(total))
-        .number("marginBalance", Some(total))
-        .plain("marginLeverage", 0)
-        .plain("marginUsedPcnt", 0)
-        .number("excessMargin", Some(free))
-        .number("availableMargin", Some(free))
-        .number("withdrawableMargin", Some(free))
+        .text("currency", &currency(asset).0)
+        .number("amount", Some(has.wallet))
+        .number("grossOpenCost", Some(has.open))
+        .number("grossMarkValue", Some(has.value))
+        .number("riskValue", Some(has.value + has.open))
+        .number("initMargin", Some(orders))
+        .number("maintMargin", Some(has.positions))
+        .plain("targetExcessMargin", 0)
+        .number("realisedPnl", Some(has.realised))
+        .number("unrealisedPnl", Some(has.unrealised))
+        .number("walletBalance", Some(has.wallet))
+        .number("marginBalance", Some(balance))
+        .number("marginLeverage", Some(share(has.value)))
+        .number("marginUsedPcnt", Some(share(orders + has.positions)))
+        .number("excessMargin", Some(has.free))
+        .number("availableMargin", Some(has.free))
+        .number("withdrawableMargin", Some(has.free.min(has.wallet).max(Decimal::ZERO)))
+        .plain("makerFeeDiscount", 0)
+        .plain("takerFeeDiscount", 0)
         .time("timestamp", at)
+        .plain("foreignMarginBalance", 0)
+        .plain("foreignRequirement", 0)
 }

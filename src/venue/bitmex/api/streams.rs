@@ -12,15 +12,15 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use smol_str::SmolStr;
 
-use super::account::{margins, wallets};
+use super::account::{funds, margins, wallets};
+use super::log::{Event, Happened, Log, New};
 use super::row::{Row, array, time_text};
-use super::tables::{Feed, Table, instruments};
-use super::{Switches, auth, routes, rows};
-use crate::connector::OrderState as State;
-use crate::market::{Asset, InstrumentId};
-use crate::order::{AccountId, FillId, OrderStatus};
-use crate::paper::{Dictionary, Known, PaperExchange};
-use crate::sim::{OrderEvent, OrderState, Owner, Update, UpdateBody};
+use super::tables::{Feed, PAUSE, Table, instruments};
+use super::{Switches, auth, positions, routes, rows, worth};
+use crate::market::{InstrumentId, Timestamp};
+use crate::order::AccountId;
+use crate::paper::PaperExchange;
+use crate::sim::{LedgerEntry, Liquidation, OrderEvent, Owner, Update, UpdateBody};
 use crate::venue::Frame;
 use crate::venue::api::{Account, Call, Out, Posts, Reply, Room, SocketId};
 
@@ -62,13 +62,32 @@ struct Socket {
 }
 
 /// All sockets of an exchange.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Streams {
     sockets: BTreeMap<SocketId, Socket>,
     feeds: BTreeMap<(&'static str, InstrumentId), Feed>,
-    /// How many executions that traded nothing were told of: each has an id of its own.
-    events: u64,
+    /// How positions stood when they were last told.
+    positions: BTreeMap<(AccountId, InstrumentId), Row>,
+    /// When positions were last looked at for their mark prices.
+    marked: Timestamp,
+    /// How many liquidations were told.
+    liquidations: u64,
 }
+
+impl Default for Streams {
+    fn default() -> Self {
+        Self {
+            sockets: BTreeMap::new(),
+            feeds: BTreeMap::new(),
+            positions: BTreeMap::new(),
+            marked: Timestamp::MIN,
+            liquidations: 0,
+        }
+    }
+}
+
+/// What names a position.
+const POSITION_KEYS: [&str; 4] = ["account", "symbol", "strategy", "timestamp"];
 
 /// A command: what it is, its arguments, and the text that answers echo.
 struct Wish<'a> {
@@ -275,8 +294,11 @@ impl Streams {
         posts.push((id, Out::Text(ack)));
         let filter = symbol.map_or_else(|| "{}".to_owned(), |symbol| json!({ "symbol": symbol }).to_string());
         let Some(table) = table else {
-            let account = socket.account.clone();
-            return posts.extend(account.map(|account| (id, private_partial(room.paper, &account, name))));
+            let Some(account) = socket.account.clone() else { return };
+            if name == "position" {
+                self.begin_positions(room.paper, &account);
+            }
+            return posts.push((id, private_partial(room.paper, &account, name)));
         };
         let mut rows: Vec<Row> = Vec::new();
         for instrument in chosen {
@@ -296,7 +318,14 @@ impl Streams {
         ));
     }
 
-    pub(super) fn publish(&mut self, room: &mut Room<'_>, heard: &[Update], posts: &mut Posts) {
+    /// Tells what is new: `heard` was delivered, and of `log` what begins with that number.
+    pub(super) fn publish(
+        &mut self,
+        room: &mut Room<'_>,
+        heard: &[Update],
+        (log, new): (&Log, New),
+        posts: &mut Posts,
+    ) {
         let paper = &*room.paper;
         for feed in self.feeds.values_mut().filter(|feed| !feed.listeners.is_empty()) {
             for (action, rows) in feed.news(paper) {
@@ -304,80 +333,163 @@ impl Streams {
                 posts.extend(feed.listeners.iter().map(|id| (*id, Out::Text(frame.clone()))));
             }
         }
-        let mut changed: BTreeSet<(AccountId, u16)> = BTreeSet::new();
-        let mut fill = None;
+        for funded in log.fundings().rev().take(new.fundings) {
+            let rows: Vec<Row> = rows::funding(paper, funded).into_iter().collect();
+            self.tell_all("funding", funded.instrument, "insert", &rows, posts);
+        }
         for update in heard {
-            match &update.body {
-                // It is told with the state of its order, which follows.
-                UpdateBody::Fill(told) => fill = Some(told.id),
-                UpdateBody::Order(order) => {
-                    self.events += 1;
-                    self.tell_order(room, order, fill.take(), posts);
-                }
-                UpdateBody::Ledger(entry) => {
-                    if let Owner::Account(account) = entry.owner {
-                        changed.insert((account, entry.asset));
-                    }
-                }
-                UpdateBody::PublicTrade(_)
-                | UpdateBody::Position(_)
-                | UpdateBody::Funding(_)
-                | UpdateBody::Liquidation(_) => {}
+            if let UpdateBody::Liquidation(lost) = &update.body {
+                self.tell_liquidation(paper, lost, posts);
             }
         }
+        if self.sockets.values().all(|socket| socket.account.is_none()) {
+            return;
+        }
+        let mut changed: BTreeSet<(AccountId, u16)> = BTreeSet::new();
+        let mut moved: BTreeSet<(AccountId, InstrumentId)> = BTreeSet::new();
+        for update in heard {
+            match &update.body {
+                UpdateBody::Ledger(LedgerEntry { owner: Owner::Account(account), asset, .. }) => {
+                    changed.insert((*account, *asset));
+                }
+                UpdateBody::Position(state) => _ = moved.insert((state.account, state.instrument)),
+                _ => {}
+            }
+        }
+        let mut needs: BTreeSet<(AccountId, u16)> = changed.clone();
+        for event in log.since(new.first) {
+            self.tell_event(room, event, posts);
+            // An order of a contract needs margin that is in no ledger.
+            if let Happened::Order { state, .. } = &event.what
+                && let Some(terms) = worth::terms(room.paper, state.instrument)
+            {
+                moved.insert((event.account, state.instrument));
+                let settle = room.paper.names().asset_index(&terms.settle);
+                needs.extend(settle.map(|asset| (event.account, asset)));
+            }
+        }
+        if room.paper.now() >= self.marked.plus(PAUSE) {
+            self.marked = room.paper.now();
+            self.watch_marks(room.paper, &mut moved);
+        }
+        for (account, instrument) in moved {
+            needs.extend(self.tell_position(room, account, instrument, posts).map(|asset| (account, asset)));
+        }
+        for (account, asset) in needs {
+            self.tell_balance(room, account, asset, "margin", posts);
+        }
         for (account, asset) in changed {
-            self.tell_balance(room, account, asset, posts);
+            self.tell_balance(room, account, asset, "wallet", posts);
         }
     }
 
-    fn tell_order(
-        &self,
-        room: &Room<'_>,
-        update: &crate::sim::OrderUpdate,
-        fill: Option<FillId>,
-        posts: &mut Posts,
-    ) {
-        let Some(state) = update.order.as_ref().filter(|state| state.id.0 != 0) else { return };
-        let Some(trader) = room.paper.trader(update.session) else { return };
-        let Some(known) = trader.by_exchange_id(state.id) else { return };
-        let names = room.paper.names();
-        let known = &at(names, known, state);
-        let (action, event) = match update.event {
-            OrderEvent::Accepted | OrderEvent::AtTheDoor => ("insert", Some("New")),
-            OrderEvent::Cancelled(_) => ("update", Some("Canceled")),
-            OrderEvent::Amended { .. } => ("update", Some("Replaced")),
-            OrderEvent::Filled => ("update", Some("Trade")),
-            OrderEvent::Triggered => ("update", None),
-            OrderEvent::Rejected(_) | OrderEvent::Done => return,
-        };
-        let row = fill.and_then(|fill| trader.fills().iter().rev().find(|row| row.fill.id == fill));
-        if let Some(event) = event {
-            let id = match row {
-                Some(row) => rows::exec_id(row.fill.id),
-                None => format!("00000000-0000-4000-a000-{:012x}", self.events),
-            };
-            let execution = |account: &Account| rows::execution(names, account, known, (event, &id), row);
-            self.tell(room, (update.account, "execution", "insert"), known, execution, posts);
+    /// Positions that a partial tells are not new when they move.
+    fn begin_positions(&mut self, paper: &PaperExchange, account: &Account) {
+        for state in paper.positions(account.session) {
+            if let Some(row) = positions::row(paper, account, &state) {
+                let place = (account.id, state.instrument);
+                self.positions.entry(place).or_insert_with(|| row.without_nulls());
+            }
         }
-        let keys: Vec<String> = rows::ORDER_KEYS.iter().map(|key| (*key).to_owned()).collect();
+    }
+
+    /// Tells everybody who listens to a public table of an instrument.
+    fn tell_all(&self, table: &'static str, of: InstrumentId, action: &str, rows: &[Row], posts: &mut Posts) {
+        let Some(feed) = self.feeds.get(&(table, of)) else { return };
+        let frame = push(table, action, &array(rows));
+        posts.extend(feed.listeners.iter().map(|id| (*id, Out::Text(frame.clone()))));
+    }
+
+    /// A position that is taken over is an order of the exchange that comes and is done at once.
+    fn tell_liquidation(&mut self, paper: &PaperExchange, lost: &Liquidation, posts: &mut Posts) {
+        let Some(one) = paper.names().instrument(lost.instrument) else { return };
+        self.liquidations += 1;
+        let key = Row::new().text("orderID", &format!("00000000-0000-4000-b000-{:012x}", self.liquidations));
+        let key = key.text("symbol", &one.symbol);
+        let qty = one.qty_decimal(lost.qty);
+        let order = key
+            .clone()
+            .text("side", if qty.is_sign_negative() { "Buy" } else { "Sell" })
+            .number("price", lost.price.map(|price| worth::fine(price).round_dp(4)))
+            .number("leavesQty", Some(qty.abs()));
+        self.tell_all("liquidation", lost.instrument, "insert", &[order], posts);
+        self.tell_all("liquidation", lost.instrument, "delete", &[key], posts);
+    }
+
+    /// Positions move with the mark price: those of whoever listens are looked at.
+    fn watch_marks(&self, paper: &PaperExchange, moved: &mut BTreeSet<(AccountId, InstrumentId)>) {
+        let wanted = |topic: &SmolStr| topic.starts_with("position") || topic.starts_with("margin");
+        for socket in self.sockets.values().filter(|socket| socket.topics.iter().any(wanted)) {
+            let Some(account) = &socket.account else { continue };
+            let held = paper.positions(account.session).into_iter().filter(|state| !state.qty.is_zero());
+            moved.extend(held.map(|state| (account.id, state.instrument)));
+        }
+    }
+
+    /// Tells how a position stands where that changed; returns its settlement currency then.
+    fn tell_position(
+        &mut self,
+        room: &Room<'_>,
+        id: AccountId,
+        instrument: InstrumentId,
+        posts: &mut Posts,
+    ) -> Option<u16> {
+        let account = self
+            .sockets
+            .values()
+            .find_map(|socket| socket.account.as_ref().filter(|account| account.id == id).cloned())?;
+        let states = room.paper.positions(account.session);
+        let state = states.iter().find(|state| state.instrument == instrument)?;
+        let row = positions::row(room.paper, &account, state)?.without_nulls();
+        let before = self.positions.insert((id, instrument), row.clone());
+        let (action, row) = match before {
+            None => ("insert", row),
+            Some(before) => ("update", row.changes(&before, &POSITION_KEYS)?),
+        };
+        let symbol = room.paper.names().instrument(instrument).map(|one| one.symbol.as_str());
+        self.tell((id, "position", action), symbol.unwrap_or_default(), |_| Some(row.clone()), posts);
+        Some(state.settle)
+    }
+
+    /// Tells an execution, and its order where it has one.
+    fn tell_event(&self, room: &Room<'_>, event: &Event, posts: &mut Posts) {
+        let (paper, names) = (&*room.paper, room.paper.names());
+        let instrument = match &event.what {
+            Happened::Order { state, .. } => state.instrument,
+            Happened::Funding(paid) => paid.instrument,
+            Happened::Liquidation(lost) => lost.instrument,
+        };
+        let Some(symbol) = names.instrument(instrument).map(|one| one.symbol.as_str()) else { return };
+        let execution = |account: &Account| rows::event(paper, account, event);
+        self.tell((event.account, "execution", "insert"), symbol, execution, posts);
+        let Happened::Order { session, event: happened, state, .. } = &event.what else { return };
+        let action = match happened {
+            OrderEvent::Accepted | OrderEvent::AtTheDoor => "insert",
+            _ => "update",
+        };
+        let changed: &[&str] = match happened {
+            OrderEvent::Amended { .. } => &["orderQty", "stopPx"],
+            OrderEvent::Triggered => &["triggered"],
+            _ => &[],
+        };
+        let keys: Vec<String> = rows::ORDER_KEYS.iter().chain(changed).map(|key| (*key).to_owned()).collect();
         let order = |account: &Account| {
-            let row = rows::order(names, account, known)?;
+            let known = paper.trader(*session)?.by_exchange_id(state.id)?;
+            let row = rows::order(names, account, &rows::at(names, known, state))?;
             Some(if action == "insert" { row } else { row.only(&keys, &["text"]) })
         };
-        self.tell(room, (update.account, "order", action), known, order, posts);
+        self.tell((event.account, "order", action), symbol, order, posts);
     }
 
-    /// Tells the sockets of an account that listen to a table, or to that table of the order's symbol.
+    /// Tells the sockets of an account that listen to a table, or to that table of the symbol.
     fn tell(
         &self,
-        room: &Room<'_>,
         (account, table, action): (AccountId, &str, &str),
-        known: &Known,
+        symbol: &str,
         row: impl Fn(&Account) -> Option<Row>,
         posts: &mut Posts,
     ) {
-        let symbol = room.paper.names().instrument(known.instrument).map(|one| one.symbol.as_str());
-        let narrow = format!("{table}:{}", symbol.unwrap_or_default());
+        let narrow = format!("{table}:{symbol}");
         for (id, socket) in &self.sockets {
             let Some(own) = socket.account.as_ref().filter(|own| own.id == account) else { continue };
             if !socket.topics.contains(table) && !socket.topics.contains(narrow.as_str()) {
@@ -388,45 +500,24 @@ impl Streams {
         }
     }
 
-    fn tell_balance(&self, room: &Room<'_>, account: AccountId, asset: u16, posts: &mut Posts) {
+    /// Tells what an account has of an asset, on one of the tables of money.
+    fn tell_balance(&self, room: &Room<'_>, account: AccountId, asset: u16, table: &str, posts: &mut Posts) {
         let Some(name) = room.paper.names().asset(asset).cloned() else { return };
-        for (id, socket) in &self.sockets {
+        let one = [(asset, name)];
+        for (id, socket) in self.sockets.iter().filter(|(_, socket)| socket.topics.contains(table)) {
             let Some(own) = socket.account.as_ref().filter(|own| own.id == account) else { continue };
-            let one = [(asset, name.clone())];
-            for table in ["margin", "wallet"].into_iter().filter(|table| socket.topics.contains(*table)) {
-                let rows = match table {
-                    "margin" => margins(room.paper, own, &one),
-                    _ => wallets(room.paper, own, &one),
-                };
-                posts.push((*id, Out::Text(push(table, "update", &array(&rows)))));
-            }
+            let rows = match table {
+                "margin" => margins(room.paper, own, &one),
+                _ => wallets(room.paper, own, &one),
+            };
+            posts.push((*id, Out::Text(push(table, "update", &array(&rows)))));
         }
     }
 }
 
-/// An order as it was after an event, which may not be the last of what its owner knows.
-fn at(names: &Dictionary, known: &Known, state: &OrderState) -> Known {
-    let mut then = known.clone();
-    if let Some(one) = names.instrument(state.instrument) {
-        then.order.executed_amount_base = one.qty_decimal(state.filled);
-        then.order.executed_amount_quote = names.quote_decimal(state.instrument, state.filled_quote);
-    }
-    then.order.current_state = match state.status {
-        OrderStatus::Filled => State::Filled,
-        OrderStatus::Cancelled => State::Canceled,
-        OrderStatus::Rejected => State::Failed,
-        OrderStatus::PartiallyFilled => State::PartiallyFilled,
-        OrderStatus::Open | OrderStatus::Waiting => State::Open,
-    };
-    if !state.status.is_done() {
-        (then.done, then.cancelled) = (None, None);
-    }
-    then
-}
-
 /// What a private table holds when somebody begins to listen.
 fn private_partial(paper: &PaperExchange, account: &Account, table: &str) -> Out {
-    let assets: Vec<(u16, Asset)> = (0_u16..).zip(paper.names().assets().cloned()).collect();
+    let assets = funds(paper);
     let (keys, rows) = match table {
         "order" => {
             let trader = paper.trader(account.session);
@@ -437,7 +528,10 @@ fn private_partial(paper: &PaperExchange, account: &Account, table: &str) -> Out
         }
         "margin" => (r#"["account","currency"]"#, margins(paper, account, &assets)),
         "wallet" => (r#"["account","currency"]"#, wallets(paper, account, &assets)),
-        "position" => (r#"["account","symbol","strategy"]"#, Vec::new()),
+        "position" => {
+            let rows = positions::all(paper, account).into_iter().map(Row::without_nulls).collect();
+            (r#"["account","symbol","strategy"]"#, rows)
+        }
         "transact" => (r#"["transactID"]"#, Vec::new()),
         _ => ("[]", Vec::new()),
     };

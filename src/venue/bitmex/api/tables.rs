@@ -106,7 +106,7 @@ pub(super) struct Feed {
 }
 
 /// The instrument's row is told again after so long at the earliest.
-const PAUSE: Duration = Duration::from_millis(500);
+pub(super) const PAUSE: Duration = Duration::from_millis(500);
 
 impl Feed {
     pub(super) fn new(table: Table, instrument: InstrumentId) -> Self {

@@ -2,7 +2,8 @@
 
 use super::auth;
 use super::*;
-use crate::market::{Instrument, Pair, Qty};
+use crate::market::{Instrument, Pair, Product, Qty};
+use crate::sim::MarketConfig;
 use crate::venue::Venue;
 use crate::venue::bitmex::Bitmex;
 use crate::venue::served::{Served, WALL};
@@ -145,8 +146,11 @@ fn what_makes_no_sense_is_told_so() {
         r#"{"symbol":"XBT_USDT","orderQty":100000000,"ordType":"Limit"}"#,
         r#"{"symbol":"XBT_USDT","orderQty":100000000,"price":50,"side":"buy"}"#,
         r#"{"symbol":"XBT_USDT","orderQty":100000000,"price":50,"ordType":"Odd"}"#,
-        r#"{"symbol":"XBT_USDT","orderQty":100000000,"stopPx":50}"#,
-        r#"{"symbol":"XBT_USDT","orderQty":100000000,"price":50,"timeInForce":"Day"}"#,
+        r#"{"symbol":"XBT_USDT","orderQty":100000000,"stopPx":50,"ordType":"Limit","price":5}"#,
+        r#"{"symbol":"XBT_USDT","orderQty":100000000,"stopPx":50.05}"#,
+        r#"{"symbol":"XBT_USDT","orderQty":100000000,"ordType":"Stop"}"#,
+        r#"{"symbol":"XBT_USDT","orderQty":100000000,"stopPx":-5}"#,
+        r#"{"symbol":"XBT_USDT","orderQty":100000000,"price":50,"timeInForce":"AtTheClose"}"#,
         r#"{"symbol":"XBT_USDT","orderQty":100000000,"price":50,"execInst":"ReduceOnly"}"#,
         r#"{"symbol":"XBT_USDT","orderQty":100000000,"price":50,"clOrdID":"1234567890123456789012345678901234567"}"#,
         r#"{"symbol":"XBT_USDT","orderQty":10000000000,"price":500}"#,
@@ -243,5 +247,184 @@ fn the_socket_tells_an_account_its_own() {
     // The dead man's switch.
     served.hear(1, r#"{"op":"cancelAllAfter","args":1000}"#);
     served.advance(1_200);
+    insta::assert_snapshot!(served.transcript());
+}
+
+/// Perpetuals beside spot, with mark prices; a funding is due at 04:00 of a day of November 2023.
+const CONTRACTS: &str = "
+    1700018000000 #1 book bid 9000 @ 60000.0 9000 @ 59990.0 | ask 5000 @ 60001.0 9000 @ 60010.0
+    1700018000000 #2 book bid 90000 @ 60000.0 | ask 90000 @ 60001.0
+    1700018000000 #0 book bid 8 @ 60000.0 | ask 5 @ 60001.0
+    1700018000000 #1 mark 60013
+    1700018000000 #1 index 60010
+    1700018000000 #1 funding 0.0001
+    1700018000000 #2 mark 60000
+    1700018000000 #1 trade buy 100 @ 60001.0
+    1700018003000 #1 mark 60300
+    1700018010000 #1 trade sell 200 @ 60000.0
+    1700020800500 #1 mark 60100
+    1700020801000 #1 mark 59000
+    1700020802000 #1 mark 54000
+    1700020803000 #1 trade sell 100 @ 59990.0
+";
+
+fn contract(symbol: &str, quote: &str, product: Product) -> MarketConfig {
+    let mut one = Instrument::spot(symbol, Pair::new("XBT", quote), 1, 2).unwrap();
+    one.product = product;
+    one.rule.lot = Qty::from_units(10_000);
+    one.rule.min_qty = one.rule.lot;
+    one.rule.max_qty = Qty::from_units(1_000_000_000);
+    let terms = Bitmex.contract(&one);
+    MarketConfig { contract: terms, ..MarketConfig::spot(one, Bitmex.fees()) }
+}
+
+fn with_contracts() -> Served {
+    let mut xbt = Instrument::spot("XBT_USDT", Pair::new("XBT", "USDT"), 1, 2).unwrap();
+    xbt.rule.max_qty = Qty::from_units(10_000);
+    let markets = vec![
+        MarketConfig::spot(xbt, Bitmex.fees()),
+        contract("XBTUSD", "USD", Product::Inverse { multiplier: 1.into() }),
+        contract("XBTUSDT", "USDT", Product::Linear { multiplier: rust_decimal::Decimal::new(1, 6) }),
+    ];
+    let api = Box::new(BitmexApi::default());
+    let mut served =
+        Served::over(api, markets, CONTRACTS, Bitmex.rules(), &[("XBT", "1"), ("USDT", "10000")]);
+    served.access.limits = false;
+    served
+}
+
+fn log_in(served: &mut Served, socket: u64, topics: &str) {
+    let key = served.access.key("alice-key").unwrap().clone();
+    let expires = WALL / 1_000 + 5;
+    let sign = auth::signature(&key, &format!("GET/realtime{expires}")).unwrap();
+    served.open(socket, "/realtime");
+    served.hear(socket, &format!(r#"{{"op":"authKeyExpires","args":["alice-key",{expires},"{sign}"]}}"#));
+    served.hear(socket, &format!(r#"{{"op":"subscribe","args":[{topics}]}}"#));
+}
+
+#[test]
+fn contracts_are_shown() {
+    let mut served = with_contracts();
+    for target in [
+        "/api/v1/instrument?symbol=XBTUSD",
+        "/api/v1/instrument?symbol=XBTUSDT",
+        "/api/v1/instrument?symbol=XBT:perpetual&columns=symbol",
+        "/api/v1/instrument/activeAndIndices?columns=symbol",
+        "/api/v1/trade?symbol=XBTUSD",
+        "/api/v1/trade/bucketed?symbol=XBTUSD&binSize=1m&partial=true",
+    ] {
+        served.tell("GET", target, &[], "");
+    }
+    insta::assert_snapshot!(served.transcript());
+}
+
+#[test]
+fn an_account_trades_contracts() {
+    let mut served = with_contracts();
+    served.advance(100);
+    let order = "/api/v1/order";
+    for (method, target, body) in [
+        ("GET", "/api/v1/position", ""),
+        (
+            "POST",
+            order,
+            r#"{"symbol":"XBTUSD","side":"Buy","orderQty":200,"ordType":"Market","clOrdID":"m1"}"#,
+        ),
+        ("GET", "/api/v1/position?filter=%7B%22symbol%22%3A%22XBTUSD%22%7D", ""),
+        ("GET", "/api/v1/user/margin", ""),
+        ("GET", "/api/v1/user/walletHistory", ""),
+        ("POST", "/api/v1/position/leverage", r#"{"symbol":"XBTUSD","leverage":10}"#),
+        ("POST", "/api/v1/position/transferMargin", r#"{"symbol":"XBTUSD","amount":10000}"#),
+        ("POST", "/api/v1/position/transferMargin", r#"{"symbol":"XBTUSD","amount":-900000000}"#),
+        ("POST", "/api/v1/position/leverage", r#"{"symbol":"XBTUSD","leverage":1000}"#),
+        ("POST", "/api/v1/position/isolate", r#"{"symbol":"XBTUSD","enabled":false}"#),
+        ("POST", "/api/v1/position/riskLimit", r#"{"symbol":"XBTUSD","riskLimit":35000000000}"#),
+        ("POST", "/api/v1/position/riskLimit", r#"{"symbol":"XBTUSD","riskLimit":1}"#),
+        ("POST", "/api/v1/position/leverage", r#"{"symbol":"XBT_USDT","leverage":5}"#),
+        ("POST", "/api/v1/position/leverage", r#"{"symbol":"XBTUSDT","leverage":0}"#),
+        // Orders that wait.
+        (
+            "POST",
+            order,
+            r#"{"symbol":"XBTUSD","side":"Sell","stopPx":59500,"execInst":"Close,LastPrice","clOrdID":"s1"}"#,
+        ),
+        (
+            "POST",
+            order,
+            r#"{"symbol":"XBTUSD","side":"Sell","orderQty":100,"ordType":"StopLimit","stopPx":59500,"price":59400,"execInst":"IndexPrice"}"#,
+        ),
+        (
+            "POST",
+            order,
+            r#"{"symbol":"XBTUSD","side":"Sell","orderQty":100,"ordType":"MarketIfTouched","stopPx":60200,"clOrdID":"t1"}"#,
+        ),
+        (
+            "POST",
+            order,
+            r#"{"symbol":"XBTUSD","side":"Sell","orderQty":100,"ordType":"LimitIfTouched","stopPx":70000,"price":70001,"execInst":"LastPrice,ReduceOnly"}"#,
+        ),
+        (
+            "GET",
+            "/api/v1/order?filter=%7B%22open%22%3Atrue%7D&columns=ordType,stopPx,execInst,triggered,workingIndicator,ordStatus",
+            "",
+        ),
+        // Reduce-only, and closing.
+        (
+            "POST",
+            order,
+            r#"{"symbol":"XBTUSD","side":"Buy","orderQty":100,"price":59000,"execInst":"ReduceOnly"}"#,
+        ),
+        (
+            "POST",
+            order,
+            r#"{"symbol":"XBTUSD","side":"Sell","orderQty":100,"price":60500,"execInst":"ReduceOnly,ParticipateDoNotInitiate","clOrdID":"r1"}"#,
+        ),
+        ("PUT", order, r#"{"origClOrdID":"r1","leavesQty":200,"price":60600}"#),
+        ("POST", "/api/v1/order/closePosition", r#"{"symbol":"XBTUSD","price":60700}"#),
+        ("DELETE", "/api/v1/order/all", r#"{"symbol":"XBTUSD","filter":"{\"ordType\":\"StopLimit\"}"}"#),
+        (
+            "POST",
+            "/api/v1/order/bulk",
+            r#"{"orders":[{"symbol":"XBTUSDT","side":"Buy","orderQty":100,"price":50000,"clOrdID":"b1"},{"symbol":"XBT_USDT","side":"Buy","orderQty":100000000000,"price":50000}]}"#,
+        ),
+        (
+            "POST",
+            "/api/v1/order/bulk",
+            r#"{"orders":[{"symbol":"XBTUSDT","orderQty":100,"price":50000},{"symbol":"NOPE"}]}"#,
+        ),
+        ("PUT", "/api/v1/order/bulk", r#"{"orders":[{"origClOrdID":"b1","orderQty":200}]}"#),
+        ("POST", order, r#"{"symbol":"XBTUSD","side":"Buy","orderQty":1000000,"price":60000}"#),
+    ] {
+        ask(&mut served, "alice", method, target, body);
+    }
+    insta::assert_snapshot!(served.transcript());
+}
+
+#[test]
+fn positions_live_on_the_socket() {
+    let mut served = with_contracts();
+    log_in(&mut served, 1, r#""position","margin","order","execution","wallet""#);
+    served.hear(1, r#"{"op":"subscribe","args":["funding:XBTUSD","liquidation:XBTUSD"]}"#);
+    served.advance(100);
+    let order = "/api/v1/order";
+    let buy = r#"{"symbol":"XBTUSD","side":"Buy","orderQty":200,"ordType":"Market"}"#;
+    ask(&mut served, "alice", "POST", order, buy);
+    let take =
+        r#"{"symbol":"XBTUSD","side":"Sell","orderQty":100,"ordType":"MarketIfTouched","stopPx":60200}"#;
+    ask(&mut served, "alice", "POST", order, take);
+    served.advance(5_000);
+    ask(&mut served, "alice", "POST", "/api/v1/position/leverage", r#"{"symbol":"XBTUSD","leverage":25}"#);
+    // Over the funding of 04:00, and down to the liquidation.
+    served.advance(2_800_000);
+    for target in [
+        "/api/v1/funding?symbol=XBTUSD&reverse=true&count=1",
+        "/api/v1/execution/tradeHistory?symbol=XBTUSD",
+        "/api/v1/execution?columns=execType,ordStatus,lastQty&count=500",
+        "/api/v1/user/walletHistory?count=500",
+        "/api/v1/position",
+        "/api/v1/user/margin",
+    ] {
+        ask(&mut served, "alice", "GET", target, "");
+    }
     insta::assert_snapshot!(served.transcript());
 }
