@@ -1,7 +1,17 @@
 """A table of client × case: each row passes, or says what the venue has none of and why. Anything else fails."""
 
+import asyncio
+import json
 import sys
 import traceback
+
+
+def served(mount):
+    """A mount of the table that the program wrote, and its first key. The table is the first argument."""
+    with open(sys.argv[1]) as file:
+        mounts = json.load(file)["mounts"]
+    found = next(one for one in mounts if one["mount"] == mount)
+    return found, found["keys"][0]
 
 
 class Table:
@@ -22,6 +32,19 @@ class Table:
             return function
 
         return run
+
+    async def watch(self, name, watch, good, patience=75):
+        """A case of a stream: what `watch` waits for is `good` sooner or later."""
+        try:
+            for _ in range(20):
+                seen = await asyncio.wait_for(watch(), patience)
+                if good(seen):
+                    self.rows.append((name, "pass", ""))
+                    return
+            raise AssertionError(f"never as it should be: {seen}")
+        except Exception as error:  # every failure is a row
+            traceback.print_exc()
+            self.rows.append((name, "FAIL", f"{type(error).__name__}: {error}"))
 
     def none(self, name, why):
         """The venue has none of it."""
