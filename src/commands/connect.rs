@@ -3,11 +3,13 @@
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::io::{self, BufRead, IsTerminal, Write};
+use std::net::SocketAddr;
 use std::rc::Rc;
 
 use rust_decimal::Decimal;
 
 use super::Done;
+use super::serve_beside::ServedBeside;
 use crate::cli::{Global, Told};
 use crate::desk::options::SimArgs;
 use crate::desk::{AccountArgs, Desk, DeskError, Opened};
@@ -37,9 +39,9 @@ pub struct Args {
     /// Record the live market's raw frames as a tape into this folder
     #[arg(long, value_name = "DIR")]
     record: Option<std::path::PathBuf>,
-    /// Serve the venue's API beside the shell (not in this build)
-    #[arg(long, value_name = "ADDR", hide = true)]
-    serve: Option<String>,
+    /// Serve the exchange's own interface beside the shell, over its market and account, for bots
+    #[arg(long, value_name = "ADDR:PORT")]
+    serve: Option<SocketAddr>,
 }
 
 /// Connectors for the shell.
@@ -77,10 +79,18 @@ impl Backstage for Rooms {
     }
 }
 
+impl Args {
+    /// How it is simulated. Where clients come over a wire, that has its own latency.
+    fn sim(&self) -> SimArgs {
+        let wire = || self.serve.is_some().then(|| "none".to_owned());
+        SimArgs { latency: self.sim.latency.clone().or_else(wire), ..self.sim.clone() }
+    }
+}
+
 /// Opens the connector and runs the session.
 pub fn run(args: &Args, global: &Global, out: &mut dyn Write) -> Done {
-    if args.serve.is_some() {
-        return Err(DeskError::usage("--serve is not part of this build".to_owned()).into());
+    if args.serve.is_some() && args.name.is_none() {
+        return Err(DeskError::usage("--serve needs the name of the connector to serve".to_owned()).into());
     }
     let from_script = args.commands.is_some() || !io::stdin().is_terminal();
     let desk = Desk {
@@ -90,7 +100,7 @@ pub fn run(args: &Args, global: &Global, out: &mut dyn Write) -> Done {
             lists: global.data().ok().map(|data| data.join("instruments")),
             ..args.source.clone()
         },
-        sim: args.sim.clone(),
+        sim: args.sim(),
         account: args.account.clone(),
         store: global.store(),
         settings: global.settings()?,
@@ -130,6 +140,18 @@ fn session(
         } else {
             out.write_all(reply.text.as_bytes())?;
         }
+    }
+    // Ends with the session.
+    let served = match (args.serve, shell.connector()) {
+        (Some(address), Some(connector)) => Some(ServedBeside::start(connector, address)?),
+        _ => None,
+    };
+    if let Some(served) = &served {
+        if global.json {
+            writeln!(out, "{}", served.table)?;
+            out.flush()?;
+        }
+        global.say(&served.words());
     }
     if !from_script {
         out.flush()?;

@@ -11,6 +11,7 @@ pub mod convert;
 pub mod inspect;
 pub mod record;
 pub mod serve;
+mod serve_beside;
 pub mod synth;
 
 use std::error::Error;

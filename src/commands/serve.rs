@@ -98,7 +98,7 @@ fn window(text: &str) -> Result<Window, String> {
 }
 
 /// The key that is there where none is named.
-const KEY: [&str; 3] = ["paper-key", "paper-secret", "paper-memo"];
+pub(super) const KEY: [&str; 3] = ["paper-key", "paper-secret", "paper-memo"];
 
 impl KeyArgs {
     /// The accounts' names, and the keys with the account of each.
@@ -270,7 +270,7 @@ async fn ended() {
     let _ = tokio::signal::ctrl_c().await;
 }
 
-fn new_token() -> Result<String, DeskError> {
+pub(super) fn new_token() -> Result<String, DeskError> {
     let mut bytes = [0; 16];
     let random = rustls::crypto::ring::default_provider().secure_random;
     let filled = random.fill(&mut bytes);

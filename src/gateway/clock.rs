@@ -25,6 +25,8 @@ struct Run {
 /// different days move together.
 pub struct Clock {
     run: Mutex<Run>,
+    /// Another hand moves the market; clients are told what has happened.
+    followed: bool,
     /// Only one hand moves the market step by step.
     stepping: Mutex<()>,
 }
@@ -58,7 +60,17 @@ impl Clock {
     /// A clock that runs at `pace`, or stands still until it is told to run.
     pub fn new(pace: Pace, paused: bool) -> Self {
         let run = Run { pace, paused, from: Duration::ZERO, at: instant() };
-        Self { run: Mutex::new(run), stepping: Mutex::new(()) }
+        Self { run: Mutex::new(run), followed: false, stepping: Mutex::new(()) }
+    }
+
+    /// A clock of a market that another hand moves: it only tells what has happened.
+    pub fn followed() -> Self {
+        Self { followed: true, ..Self::new(Pace::REAL, true) }
+    }
+
+    /// Whether another hand moves the market.
+    pub fn is_followed(&self) -> bool {
+        self.followed
     }
 
     /// The same with so much market time to make up for: what passed while the market was opened.
@@ -85,7 +97,7 @@ impl Clock {
 
     /// How much market time has passed by the clock; `None` at full speed, where the market itself says so.
     pub(super) fn elapsed(&self) -> Option<Duration> {
-        self.run().scaled(instant())
+        if self.followed { None } else { self.run().scaled(instant()) }
     }
 
     /// From now on another pace, or none. `halls` say how far the market is.
@@ -173,6 +185,10 @@ impl Drop for Driver {
 /// Moves the market once; whether it should go on at once.
 fn beat(gateway: &Gateway) -> bool {
     let clock = &gateway.clock;
+    if clock.is_followed() {
+        gateway.halls.iter().for_each(Hall::tell);
+        return false;
+    }
     if clock.is_still() {
         return false;
     }

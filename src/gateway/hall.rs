@@ -183,6 +183,15 @@ impl Hall {
         moved
     }
 
+    /// Tells clients what has happened by another hand.
+    pub(super) fn tell(&self) {
+        let mut stage = self.stage();
+        let mut paper = self.paper.lock();
+        stage.settle(&mut paper);
+        drop((paper, stage));
+        self.moved.notify_waiters();
+    }
+
     /// Plays one market message; false at the end of the tape.
     pub(super) fn step(&self) -> (Moved, bool) {
         let mut stage = self.stage();

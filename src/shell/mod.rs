@@ -345,6 +345,11 @@ impl Shell {
         self.interrupt = Some(interrupt);
     }
 
+    /// The connector that is open.
+    pub fn connector(&self) -> Option<&crate::paper::PaperConnector> {
+        self.opened.as_ref().map(|opened| &opened.connector)
+    }
+
     /// Lets the market play by itself, at a pace.
     pub fn play_by_itself(&mut self, pacer: Pacer) {
         self.pacer = Some(pacer);
