@@ -2,12 +2,17 @@
 //! API documentation (spot, "Error Codes"); where it has no code of its own for a reason, the nearest is used and
 //! a comment says so.
 
-use crate::market::{Instrument, Side};
+use crate::market::{Instrument, Product, Side};
 use crate::order::{CancelReason, OrderKind, RejectReason};
 use crate::venue::{NativeEnding, NativeError, Refused};
 
 /// BitMart's answer to a refused request.
 pub fn refusal(refused: &Refused<'_>) -> NativeError {
+    if refused.instrument.is_some_and(|instrument| instrument.product != Product::Spot)
+        || is_about_positions(refused.reason)
+    {
+        return contract_refusal(refused.reason);
+    }
     let rule = refused.instrument.map(|instrument| (instrument, &instrument.rule));
     let bound = |shown: Option<String>| shown.unwrap_or_else(|| "%s".to_owned());
     let (code, message) = match refused.reason {
@@ -41,21 +46,81 @@ pub fn refusal(refused: &Refused<'_>) -> NativeError {
             (50_000, "Bad Request [amend]".to_owned())
         }
         RejectReason::Unsupported => (52_001, "Unsupported Trade Type".to_owned()),
-        // No code for a number of open orders is documented.
-        RejectReason::NothingToReduce => (40_021, "The position is not exsit".to_owned()),
-        RejectReason::RiskLimit => (40_016, "This order would trigger user position liquidate".to_owned()),
-        RejectReason::LeverageOutOfRange { .. } => (40_029, "The order's leverage is too large.".to_owned()),
-        RejectReason::PositionsOpen => (40_059, "Positions or orders exist".to_owned()),
-        RejectReason::EffectMissing
+        // What only contracts have is worded by their own table.
+        RejectReason::NothingToReduce
+        | RejectReason::RiskLimit
+        | RejectReason::LeverageOutOfRange { .. }
+        | RejectReason::PositionsOpen
+        | RejectReason::EffectMissing
         | RejectReason::ModeNotSupported
         | RejectReason::NoContract
-        | RejectReason::MarginNotMovable => (40_011, "Invalid request".to_owned()),
+        | RejectReason::MarginNotMovable => (50_000, "Bad Request".to_owned()),
+        // No code for a number of open orders is documented.
         RejectReason::TooManyOrders { .. } => {
             (51_008, "Operation is limited, please try again later".to_owned())
         }
     };
     let http = if code < 50_000 { 401 } else { 400 };
     NativeError { code, http, message }
+}
+
+fn is_about_positions(reason: RejectReason) -> bool {
+    matches!(
+        reason,
+        RejectReason::NothingToReduce
+            | RejectReason::RiskLimit
+            | RejectReason::LeverageOutOfRange { .. }
+            | RejectReason::PositionsOpen
+            | RejectReason::EffectMissing
+            | RejectReason::ModeNotSupported
+            | RejectReason::NoContract
+            | RejectReason::MarginNotMovable
+    )
+}
+
+/// The same of a contract: the futures host has codes of its own (futures v2, "Error Codes").
+fn contract_refusal(reason: RejectReason) -> NativeError {
+    let (http, code, message) = match reason {
+        RejectReason::UnknownInstrument => (400, 40_034, "The Symbol is not exist"),
+        RejectReason::UnknownAccount => (401, 30_002, "Header X-BM-KEY not found"),
+        RejectReason::NotTradable => (400, 40_014, "This contract is offline"),
+        RejectReason::Halted => (400, 40_015, "This contract's exchange has been paused"),
+        RejectReason::InsufficientBalance { .. } => {
+            (400, 40_027, "You contract account available balance not enough")
+        }
+        RejectReason::OffTick { .. } | RejectReason::OffLot { .. } => {
+            (400, 40_043, "The order precision is invalid")
+        }
+        RejectReason::PriceOutOfRange { .. }
+        | RejectReason::QtyNotPositive
+        | RejectReason::QtyTooSmall { .. }
+        | RejectReason::QtyTooLarge { .. }
+        | RejectReason::NotionalTooSmall { .. } => (400, 40_044, "The order range is invalid"),
+        RejectReason::DuplicateClientId => (403, 40_050, "Client OrderId duplicated with existing orders"),
+        RejectReason::UnknownOrder => (400, 40_037, "The order id is not exist"),
+        RejectReason::AlreadyFilled | RejectReason::AlreadyCancelled => {
+            (400, 40_036, "The order status is invalid")
+        }
+        RejectReason::NothingToReduce => (400, 40_021, "The position is not exsit"),
+        // The value is too large for the bracket that this leverage is allowed in.
+        RejectReason::RiskLimit | RejectReason::LeverageOutOfRange { .. } => {
+            (400, 40_029, "The order's leverage is too large.")
+        }
+        // The text of this one was never published.
+        RejectReason::PositionsOpen => (400, 40_059, "Positions or orders exist"),
+        RejectReason::EffectMissing => (400, 40_041, "The order side is invalid"),
+        RejectReason::Unsupported => (400, 40_042, "The order type is invalid"),
+        // No code for a number of open orders is documented.
+        RejectReason::TooManyOrders { .. } => (400, 40_012, "System error"),
+        RejectReason::PriceMissing
+        | RejectReason::WouldMatch
+        | RejectReason::AmendBelowFilled
+        | RejectReason::NothingToAmend
+        | RejectReason::ModeNotSupported
+        | RejectReason::NoContract
+        | RejectReason::MarginNotMovable => (400, 40_011, "Invalid request"),
+    };
+    NativeError { code, http, message: message.to_owned() }
 }
 
 const QTY_TOO_SMALL: &str = "Parameter mismatch: limit order/market order quantity should be greater than the \

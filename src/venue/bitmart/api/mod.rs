@@ -1,11 +1,11 @@
-//! BitMart's own interface, served: REST v1 to v4 of spot, and its public and private sockets.
+//! BitMart's own interface, served: REST v1 to v4 of spot, v2 of contracts, and the public and private sockets of both.
 //!
-//! Never here: margin loans, deposits and withdrawals (answered as for a key without that permission), orders on
-//! futures. Start at [`BitmartApi`]; `routes` has the table of requests, `streams` the sockets.
+//! Never here: margin loans, deposits, withdrawals and transfers (answered as for a key without that permission). Start
+//! at [`BitmartApi`]; `routes` has the table of requests, `streams` the sockets of spot, `contract` has contracts.
 
 mod account;
 mod auth;
-mod contracts;
+mod contract;
 mod fields;
 mod orders;
 mod public;
@@ -32,6 +32,8 @@ use streams::Streams;
 pub(super) struct BitmartApi {
     limits: Limits,
     streams: Streams,
+    contract_streams: contract::Streams,
+    memory: contract::Memory,
     /// How many replies there were: each has a trace of its own.
     replies: u64,
 }
@@ -52,7 +54,7 @@ impl NativeApi for BitmartApi {
 
     fn call(&mut self, room: &mut Room<'_>, call: &Call<'_>) -> Result<Called, PaperError> {
         self.replies += 1;
-        routes::answer(&mut self.limits, self.replies, room, call)
+        routes::answer(&mut self.limits, &mut self.memory, self.replies, room, call)
     }
 
     fn fault(&self, fault: Fault) -> Reply {
@@ -76,7 +78,9 @@ impl NativeApi for BitmartApi {
             "/user" => true,
             _ => return Err(reply::failure(404, 30_000, "Not found", self.replies)),
         };
+        // The sockets of both hosts have the same paths: the first frame tells them apart.
         self.streams.open(socket, private, call);
+        self.contract_streams.open(socket, private);
         Ok(())
     }
 
@@ -87,15 +91,22 @@ impl NativeApi for BitmartApi {
         frame: Frame<'_>,
         posts: &mut Posts,
     ) -> Result<(), PaperError> {
-        self.streams.hear(room, socket, frame, posts);
+        if self.contract_streams.is_for_it(socket, frame) {
+            self.contract_streams.hear(room, socket, frame, &self.memory, posts);
+        } else {
+            self.streams.hear(room, socket, frame, posts);
+        }
         Ok(())
     }
 
     fn close(&mut self, socket: SocketId) {
         self.streams.close(socket);
+        self.contract_streams.close(socket);
     }
 
     fn publish(&mut self, room: &mut Room<'_>, heard: &[Update], posts: &mut Posts) {
+        self.memory.look(room, heard);
         self.streams.publish(room, heard, posts);
+        self.contract_streams.publish(room, heard, &self.memory, posts);
     }
 }

@@ -205,6 +205,7 @@ pub(super) fn batch(asked: &mut Asked<'_, '_>) -> Answer {
 
 /// The order that a request names, by either id.
 fn named<'a>(
+    paper: &PaperExchange,
     trader: &'a TraderView,
     id: Option<&str>,
     client_id: Option<&str>,
@@ -216,7 +217,8 @@ fn named<'a>(
         (None, None) => return None,
     };
     let fits = instrument.is_none_or(|instrument| known.instrument == instrument);
-    (fits && super::query::accepted(known)).then_some(known)
+    let spot = shape::spot(paper.names(), known.instrument).is_some();
+    (fits && spot && super::query::accepted(known)).then_some(known)
 }
 
 /// The instrument that `symbol` names, where it is given.
@@ -241,7 +243,8 @@ pub(super) fn cancel(asked: &mut Asked<'_, '_>) -> Answer {
         return Err(error(400, 50_039, text).into());
     }
     let trader = asked.room.trader(&account);
-    let known = trader.and_then(|trader| named(trader, id.as_deref(), client_id.as_deref(), instrument));
+    let known = trader
+        .and_then(|trader| named(asked.room.paper, trader, id.as_deref(), client_id.as_deref(), instrument));
     let Some(number) = known.map(|known| known.number) else {
         return Err(plain(RejectReason::UnknownOrder).into());
     };
@@ -268,7 +271,7 @@ pub(super) fn cancel_several(asked: &mut Asked<'_, '_>) -> Answer {
     for name in names {
         let trader = asked.room.trader(&account);
         let (id, client_id) = if by_id { (Some(name.as_str()), None) } else { (None, Some(name.as_str())) };
-        let known = trader.and_then(|trader| named(trader, id, client_id, instrument));
+        let known = trader.and_then(|trader| named(asked.room.paper, trader, id, client_id, instrument));
         let number = known.filter(|known| known.done.is_none()).map(|known| known.number);
         let tag = match number {
             Some(number) => asked.room.paper.send_about(account.session, number, RequestBody::Cancel)?,
@@ -308,11 +311,15 @@ pub(super) fn cancel_all(asked: &mut Asked<'_, '_>) -> Answer {
         Some(_) => return Err(error(400, 52_002, "Unsupported Side Type").into()),
     };
     let mut tags = Vec::new();
-    if let Some(side) = side {
+    // Contracts of the same account are not meant.
+    let only_spot = public::spot(asked.room.paper).count() == asked.room.paper.names().instruments().len();
+    if side.is_some() || !(only_spot || instrument.is_some()) {
+        let names = asked.room.paper.names();
         let fits = |known: &&Known| {
             known.done.is_none()
                 && instrument.is_none_or(|wanted| known.instrument == wanted)
-                && shape::side(known) == side.name()
+                && shape::spot(names, known.instrument).is_some()
+                && side.is_none_or(|side| shape::side(known) == side.name())
         };
         let trader = asked.room.trader(&account);
         let open: Vec<u64> = trader

@@ -15,7 +15,7 @@ use crate::sim::{Cause, LedgerEntry, OrderEvent, OrderUpdate, Owner};
 /// Orders show ten decimals.
 const DECIMALS: u32 = 10;
 
-/// An order as its owner is told; `None` for what no client is told.
+/// An order as its owner is told; `None` for what no client is told here.
 pub(super) fn order(
     paper: &PaperExchange,
     trader: &TraderView,
@@ -27,7 +27,7 @@ pub(super) fn order(
     }
     let names = paper.names();
     let known = trader.by_exchange_id(state.id)?;
-    let instrument = names.instrument(state.instrument)?;
+    let instrument = shape::spot(names, state.instrument)?;
     let any = !state.filled.is_zero();
     // The state is that of this event, which may not be the last of what the owner knows.
     let word = match (state.status, update.event) {

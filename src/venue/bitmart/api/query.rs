@@ -92,7 +92,7 @@ fn list(asked: &Asked<'_, '_>, filter: &Filter, wanted: impl Fn(&Known) -> bool)
     let orders = trader(asked)?.orders().rev();
     let orders = orders.filter(|known| accepted(known) && wanted(known));
     let orders = orders.filter(|known| filter.takes(known.instrument, known.order.creation_timestamp));
-    let rows: Vec<Value> = orders.take(filter.limit).filter_map(|known| shape::order(names, known)).collect();
+    let rows: Vec<Value> = orders.filter_map(|known| shape::order(names, known)).take(filter.limit).collect();
     Ok(Outcome::Data(Value::Array(rows)))
 }
 
@@ -109,15 +109,16 @@ pub(super) fn trades(asked: &mut Asked<'_, '_>) -> Answer {
     let trader = trader(asked)?;
     let names = asked.room.paper.names();
     let rows = trader.fills().iter().rev().filter(|row| filter.takes(row.fill.instrument, row.at));
-    let rows = rows.take(filter.limit).filter_map(|row| shape::trade(names, row, trader.order(row.number)));
-    Ok(Outcome::Data(Value::Array(rows.collect())))
+    let rows = rows.filter_map(|row| shape::trade(names, row, trader.order(row.number)));
+    Ok(Outcome::Data(Value::Array(rows.take(filter.limit).collect())))
 }
 
 pub(super) fn order_trades(asked: &mut Asked<'_, '_>) -> Answer {
     let id = shape::order_of(&asked.fields.needed("orderId")?).ok_or_else(not_found)?;
     let trader = trader(asked)?;
-    let known = trader.by_exchange_id(id).ok_or_else(not_found)?;
     let names = asked.room.paper.names();
+    let known = trader.by_exchange_id(id).filter(|known| shape::spot(names, known.instrument).is_some());
+    let known = known.ok_or_else(not_found)?;
     let rows = trader.fills().iter().filter(|row| row.fill.order == id);
     let rows = rows.filter_map(|row| shape::trade(names, row, Some(known)));
     Ok(Outcome::Data(Value::Array(rows.collect())))

@@ -53,6 +53,18 @@ pub(super) fn refused(error: &NativeError, number: u64) -> Reply {
     failure(error.http, error.code, &error.message, number)
 }
 
+/// The same on the futures host, whose failures have no data.
+pub(super) fn contract_refused(error: &NativeError, number: u64) -> Reply {
+    let (code, message, trace) = (error.code, Value::from(error.message.as_str()), trace(number));
+    Reply::new(error.http, format!(r#"{{"code":{code},"message":{message},"trace":"{trace}"}}"#))
+}
+
+/// Nothing is there on the futures host.
+pub(super) fn contract_nothing(number: u64) -> Reply {
+    let trace = trace(number);
+    Reply::new(404, format!(r#"{{"trace":"{trace}","msg":"Not found","code":30000}}"#))
+}
+
 /// An error of the venue.
 pub(super) fn error(http: u16, code: u32, message: impl Into<String>) -> NativeError {
     NativeError { code, http, message: message.into() }

@@ -1,14 +1,15 @@
 //! The table of requests: method, path, what it must prove, how often it may come, and who answers it. The limits are
-//! those of the API documentation's "Rate Limit" tables.
+//! those of the API documentation's "Rate Limit" tables. Those of contracts are in `contract`.
 
 use std::time::Duration;
 
 use serde_json::Value;
 
 use super::auth::{self, Proof};
+use super::contract::{self, Memory};
 use super::fields::Fields;
 use super::reply::{self, Word, error};
-use super::{account, contracts, orders, public, query};
+use super::{account, orders, public, query};
 use crate::order::SessionId;
 use crate::paper::PaperError;
 use crate::sim::OrderEvent;
@@ -20,6 +21,8 @@ use crate::venue::limits::Limits;
 pub(super) struct Asked<'a, 'r> {
     pub(super) room: &'a mut Room<'r>,
     pub(super) fields: &'a Fields<'a>,
+    /// What the interface itself remembers of contracts.
+    pub(super) memory: &'a mut Memory,
     /// Whose; `None` where the request need not say.
     account: Option<Account>,
 }
@@ -67,7 +70,7 @@ pub(super) type Answer = Result<Outcome, Refusal>;
 
 /// Who is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Per {
+pub(super) enum Per {
     Ip,
     Key,
     Uid,
@@ -83,7 +86,8 @@ impl Per {
     }
 }
 
-struct Route {
+/// One request: what it must prove, how often it may come, who answers.
+pub(super) struct Route {
     method: &'static str,
     path: &'static str,
     proof: Proof,
@@ -123,8 +127,32 @@ const fn v4(path: &'static str, most: u32, answer: fn(&mut Asked<'_, '_>) -> Ans
     Route { proof: Proof::SignedWithWindow, word: Word::Success, ..post }
 }
 
-const fn futures(path: &'static str, most: u32, answer: fn(&mut Asked<'_, '_>) -> Answer) -> Route {
+/// Public data of the futures host.
+pub(super) const fn futures(
+    path: &'static str,
+    most: u32,
+    answer: fn(&mut Asked<'_, '_>) -> Answer,
+) -> Route {
     Route { word: Word::Fine, ..get(path, most, 2, answer) }
+}
+
+/// What the futures host tells an account.
+pub(super) const fn futures_keyed(
+    path: &'static str,
+    most: u32,
+    answer: fn(&mut Asked<'_, '_>) -> Answer,
+) -> Route {
+    Route { word: Word::Fine, ..keyed(path, most, answer) }
+}
+
+/// What an account asks the futures host to do.
+pub(super) const fn futures_post(
+    path: &'static str,
+    most: u32,
+    per: Per,
+    answer: fn(&mut Asked<'_, '_>) -> Answer,
+) -> Route {
+    Route { word: Word::Fine, ..post(path, most, 2, per, answer) }
 }
 
 const ROUTES: &[Route] = &[
@@ -173,25 +201,22 @@ const ROUTES: &[Route] = &[
     post("/account/v1/withdraw/apply", 8, 2, Per::Key, account::no_permission),
     post("/account/v1/transfer-contract", 1, 2, Per::Key, account::no_permission),
     post("/account/v1/transfer-contract-list", 1, 2, Per::Key, account::no_permission),
-    futures("/contract/public/details", 12, contracts::details),
-    futures("/contract/public/depth", 12, contracts::depth),
-    futures("/contract/public/market-trade", 12, contracts::trades),
-    futures("/contract/public/kline", 12, contracts::klines),
 ];
 
 /// Answers a request.
 pub(super) fn answer(
     limits: &mut Limits,
+    memory: &mut Memory,
     number: u64,
     room: &mut Room<'_>,
     call: &Call<'_>,
 ) -> Result<Called, PaperError> {
-    let Some(route) = ROUTES.iter().find(|route| route.path == call.path && route.method == call.method)
-    else {
-        let there = ROUTES.iter().any(|route| route.path == call.path);
-        return Ok(match there {
-            true => reply::failure(405, 57_001, "Method Not Allowed", number),
-            false => reply::failure(404, 30_000, "Not found", number),
+    let there = || ROUTES.iter().chain(contract::ROUTES).filter(|route| route.path == call.path);
+    let Some(route) = there().find(|route| route.method == call.method) else {
+        let nothing = || reply::failure(404, 30_000, "Not found", number);
+        return Ok(match there().next() {
+            Some(_) => reply::failure(405, 57_001, "Method Not Allowed", number),
+            None => contract::nothing(call.path, number).unwrap_or_else(nothing),
         }
         .into());
     };
@@ -200,19 +225,23 @@ pub(super) fn answer(
         Err(refused) => return Ok(refused.into()),
     };
     let with_headers = move |reply: Reply| Reply { headers, ..reply };
-    match route.ask(room, call) {
+    let refused = match route.word {
+        Word::Fine => |error, number| reply::contract_refused(&contract::worded(error), number),
+        Word::Ok | Word::Success => |error, number| reply::refused(&error, number),
+    };
+    match route.ask(memory, room, call) {
         Ok(Outcome::Data(data)) => Ok(with_headers(reply::success(route.word, &data, number)).into()),
         Ok(Outcome::Sent { session, tags, finish }) => {
             let word = route.word;
             let finish = Box::new(move |room: &mut Room<'_>, answers: &[Option<OrderEvent>]| {
                 with_headers(match finish(room, answers) {
                     Ok(data) => reply::success(word, &data, number),
-                    Err(error) => reply::refused(&error, number),
+                    Err(error) => refused(error, number),
                 })
             });
             Ok(Called::Waiting(Waiting { session, tags, finish }))
         }
-        Err(Refusal::Native(error)) => Ok(with_headers(reply::refused(&error, number)).into()),
+        Err(Refusal::Native(error)) => Ok(with_headers(refused(error, number)).into()),
         Err(Refusal::Paper(error)) => Err(error),
     }
 }
@@ -259,7 +288,7 @@ impl Route {
         Err(Reply { headers, ..refused })
     }
 
-    fn ask(&self, room: &mut Room<'_>, call: &Call<'_>) -> Answer {
+    fn ask(&self, memory: &mut Memory, room: &mut Room<'_>, call: &Call<'_>) -> Answer {
         let fields = match self.method {
             "GET" => Ok(Fields::of_query(call.parameters())),
             _ => Fields::of_body(call.body),
@@ -268,6 +297,6 @@ impl Route {
         let nothing = Fields::default();
         let account = auth::check(self.proof, room, call, fields.as_ref().unwrap_or(&nothing))?;
         let fields = fields?;
-        (self.answer)(&mut Asked { room, fields: &fields, account })
+        (self.answer)(&mut Asked { room, fields: &fields, memory, account })
     }
 }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::connector::{OrderState, OrderType};
 use crate::market::decimal::{Plain, decimal_of};
-use crate::market::{Instrument, InstrumentId, Price, Side};
+use crate::market::{Instrument, InstrumentId, Price, Product, Side};
 use crate::order::{FillId, Liquidity, OrderId, TimeInForce};
 use crate::paper::{Candle, Dictionary, FillRow, Known};
 use crate::venue::bitmart::errors;
@@ -137,9 +137,14 @@ pub(super) fn spends(names: &Dictionary, known: &Known) -> Option<Decimal> {
     Some(names.quote_decimal(known.instrument, money))
 }
 
-/// An order as the v4 queries show it.
+/// A spot instrument of the run; contracts are shown by their own requests.
+pub(super) fn spot(names: &Dictionary, id: InstrumentId) -> Option<&Instrument> {
+    names.instrument(id).filter(|instrument| instrument.product == Product::Spot)
+}
+
+/// An order as the v4 queries show it; `None` for one on a contract.
 pub(super) fn order(names: &Dictionary, known: &Known) -> Option<Value> {
-    let (instrument, id) = (names.instrument(known.instrument)?, known.id?);
+    let (instrument, id) = (spot(names, known.instrument)?, known.id?);
     let order = &known.order;
     let (state, source) = state(known);
     let price = order.price.unwrap_or_default();
@@ -165,10 +170,10 @@ pub(super) fn order(names: &Dictionary, known: &Known) -> Option<Value> {
     }))
 }
 
-/// A fill as the v4 queries show it.
+/// A fill as the v4 queries show it; `None` for one of a contract.
 pub(super) fn trade(names: &Dictionary, row: &FillRow, known: Option<&Known>) -> Option<Value> {
     let fill = &row.fill;
-    let instrument = names.instrument(fill.instrument)?;
+    let instrument = spot(names, fill.instrument)?;
     let fee_coin = names.asset(fill.fee_asset)?;
     let id = row.client_id.as_str();
     Some(json!({

@@ -29,13 +29,13 @@ fn served() -> Served {
     Served::new(api, btc(), MARKET, terms, &[("BTC", "10"), ("USDT", "10000")])
 }
 
-fn sign(who: &str, access: &crate::venue::api::Access, body: &str) -> String {
+pub(super) fn sign(who: &str, access: &crate::venue::api::Access, body: &str) -> String {
     let key = access.key(&format!("{who}-key")).unwrap();
     hex::encode(auth::signature(key, &WALL.to_string(), body.as_bytes()).unwrap())
 }
 
 /// A signed POST.
-fn post(served: &mut Served, who: &str, path: &str, body: &str) -> Reply {
+pub(super) fn post(served: &mut Served, who: &str, path: &str, body: &str) -> Reply {
     let (key, time) = (format!("{who}-key"), WALL.to_string());
     let sign = sign(who, &served.access, body);
     let headers =
@@ -43,7 +43,7 @@ fn post(served: &mut Served, who: &str, path: &str, body: &str) -> Reply {
     served.tell("POST", path, &headers, body)
 }
 
-fn get(served: &mut Served, path: &str) -> Reply {
+pub(super) fn get(served: &mut Served, path: &str) -> Reply {
     served.tell("GET", path, &[("x-bm-key", "alice-key")], "")
 }
 
