@@ -10,12 +10,9 @@ from bitmart.api_spot import APISpot
 from bitmart.api_system import APISystem
 from bitmart.lib.cloud_exceptions import APIException
 from bitmart.websocket.spot_socket_client import SpotSocketClient
+from bitmart_here import KEY, MOUNT
 from table import Table, check, raises
 
-with open(sys.argv[1]) as file:
-    SERVED = json.load(file)
-MOUNT = next(mount for mount in SERVED["mounts"] if mount["mount"] == "/bitmart")
-KEY = MOUNT["keys"][0]
 TERMS = (KEY["key"], KEY["secret"], KEY["passphrase"])
 SYMBOL = "BTC_USDT"
 

@@ -46,6 +46,15 @@ class Table:
             traceback.print_exc()
             self.rows.append((name, "FAIL", f"{type(error).__name__}: {error}"))
 
+    async def story(self, name, tell):
+        """A case of several streams together."""
+        try:
+            await tell()
+            self.rows.append((name, "pass", ""))
+        except Exception as error:  # every failure is a row
+            traceback.print_exc()
+            self.rows.append((name, "FAIL", f"{type(error).__name__}: {error}"))
+
     def none(self, name, why):
         """The venue has none of it."""
         self.rows.append((name, "the venue has none", why))
