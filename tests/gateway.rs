@@ -74,9 +74,7 @@ impl Served {
     /// As Hummingbot's connector signs.
     fn signed(&self, method: &str, path: &str, body: &str) -> Value {
         let time = jiff::Timestamp::now().as_millisecond().to_string();
-        let mut mac = Hmac::<sha2::Sha256>::new_from_slice(b"paper-secret").unwrap();
-        mac.update(format!("{time}#paper-memo#{body}").as_bytes());
-        let sign = hex::encode(mac.finalize().into_bytes());
+        let sign = signature(&time, body);
         let headers = [
             ("X-BM-KEY", "paper-key"),
             ("X-BM-SIGN", sign.as_str()),
@@ -84,7 +82,7 @@ impl Served {
             ("X-BM-BROKER-ID", "hummingbotfound"),
             ("Content-Type", "application/json"),
         ];
-        self.json(method, path, &headers, body)
+        self.json(method, path, &headers, if method == "GET" { "" } else { body })
     }
 }
 
@@ -93,6 +91,13 @@ impl Drop for Served {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// BitMart's signature with the key that is printed.
+fn signature(time: &str, payload: &str) -> String {
+    let mut mac = Hmac::<sha2::Sha256>::new_from_slice(b"paper-secret").unwrap();
+    mac.update(format!("{time}#paper-memo#{payload}").as_bytes());
+    hex::encode(mac.finalize().into_bytes())
 }
 
 fn raw(mut stream: TcpStream, bytes: &[u8]) -> (u16, String, String) {
@@ -242,6 +247,254 @@ fn hummingbots_bitmart_connector_finds_what_it_reads() {
     assert!(unknown.0 == 400 && unknown.2.contains("\"code\":50005"), "{unknown:?}");
 }
 
+/// Takes any certificate: the gateway's is made on the spot and signed by itself.
+#[derive(Debug)]
+struct AnyCertificate(std::sync::Arc<rustls::crypto::CryptoProvider>);
+
+impl rustls::client::danger::ServerCertVerifier for AnyCertificate {
+    fn verify_server_cert(
+        &self,
+        _: &rustls::pki_types::CertificateDer<'_>,
+        _: &[rustls::pki_types::CertificateDer<'_>],
+        _: &rustls::pki_types::ServerName<'_>,
+        _: &[u8],
+        _: rustls::pki_types::UnixTime,
+    ) -> Result<rustls::client::danger::ServerCertVerified, rustls::Error> {
+        Ok(rustls::client::danger::ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &rustls::pki_types::CertificateDer<'_>,
+        signed: &rustls::DigitallySignedStruct,
+    ) -> Result<rustls::client::danger::HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &self.0.signature_verification_algorithms;
+        rustls::crypto::verify_tls12_signature(message, certificate, signed, algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &rustls::pki_types::CertificateDer<'_>,
+        signed: &rustls::DigitallySignedStruct,
+    ) -> Result<rustls::client::danger::HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &self.0.signature_verification_algorithms;
+        rustls::crypto::verify_tls13_signature(message, certificate, signed, algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<rustls::SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+/// What a client gets whose hosts file points a real name of the exchange here: encrypted, at the root, by its name.
+#[test]
+fn with_tls_the_exchanges_own_names_lead_here() {
+    let served = Served::start(&["--tls"]);
+    assert!(served.table["mounts"][0]["rest"].as_str().unwrap().starts_with("https://"));
+    assert!(served.table["mounts"][0]["websocket"].as_str().unwrap().starts_with("wss://"));
+    let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ClientConfig::builder_with_provider(std::sync::Arc::clone(&provider))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .dangerous()
+        .with_custom_certificate_verifier(std::sync::Arc::new(AnyCertificate(provider)))
+        .with_no_client_auth();
+    let config = std::sync::Arc::new(config);
+    let open = |name: &str| {
+        let name = rustls::pki_types::ServerName::try_from(name.to_owned()).unwrap();
+        let session = rustls::ClientConnection::new(std::sync::Arc::clone(&config), name).unwrap();
+        rustls::StreamOwned::new(session, served.connect())
+    };
+    for (host, path, want) in [
+        ("api-cloud.bitmart.com", "/system/time", 200),
+        ("api-cloud-v2.bitmart.com", "/contract/public/details", 200),
+        ("api-cloud.bitmart.com", "/papertape/health", 404),
+        ("localhost", "/bitmart/system/time", 200),
+        ("localhost", "/papertape/health", 200),
+    ] {
+        let mut stream = open(host);
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n").unwrap();
+        let mut reply = Vec::new();
+        let _ = stream.read_to_end(&mut reply);
+        let reply = String::from_utf8_lossy(&reply).into_owned();
+        assert!(reply.starts_with(&format!("HTTP/1.1 {want} ")), "{host}{path}: {reply}");
+    }
+    // A socket, too; and nobody is answered in the clear.
+    let url = "ws://ws-manager-compress.bitmart.com/api?protocol=1.1";
+    let (mut socket, _) =
+        tokio_tungstenite::tungstenite::client::client(url, open("ws-manager-compress.bitmart.com")).unwrap();
+    socket.send("ping".into()).unwrap();
+    assert_eq!(socket.read().unwrap().to_text().unwrap(), "pong");
+    let (status, ..) = raw(served.connect(), b"GET /system/time HTTP/1.1\r\nHost: x\r\n\r\n");
+    assert_eq!(status, 0);
+}
+
+/// A client's socket, read with a limit of time.
+type Socket = tokio_tungstenite::tungstenite::WebSocket<TcpStream>;
+
+fn socket(served: &Served, path: &str) -> Socket {
+    let url = format!("ws://{}{path}", served.address());
+    tokio_tungstenite::tungstenite::client::client(url, served.connect()).unwrap().0
+}
+
+fn say(socket: &mut Socket, frame: &str) {
+    socket.send(frame.to_owned().into()).unwrap();
+}
+
+/// The next frame of this group; what comes before is passed over.
+fn push(socket: &mut Socket, group: &str, fits: impl Fn(&Value) -> bool) -> Value {
+    loop {
+        let frame = socket.read().unwrap();
+        let Ok(text) = frame.to_text() else { continue };
+        let Ok(value) = serde_json::from_str::<Value>(text) else { continue };
+        if value["group"] == group && !value["data"].is_null() && fits(&value) {
+            return value;
+        }
+    }
+}
+
+/// What Hummingbot's connector for BitMart's contracts asks and sends, in its order, and the fields that it reads: its
+/// request bodies have Python's spaces, and it signs `{}` on what it only reads.
+#[test]
+fn hummingbots_bitmart_perpetual_connector_finds_what_it_reads() {
+    let served = Served::start(&["bitmart_perpetual_paper_trade", "--warmup", "1m", "--rate-limits", "off"]);
+    let get = |target: &str| served.signed("GET", target, "{}");
+    let post = |path: &str, body: &str| {
+        let reply = served.signed("POST", &format!("/contract/private/{path}"), body);
+        assert_eq!(reply["code"], 1000, "{path} {body}: {reply}");
+        reply
+    };
+    assert!(get("/system/time")["data"]["server_time"].is_i64());
+    let details = get("/contract/public/details");
+    let btc = &details["data"]["symbols"][0];
+    for field in ["symbol", "base_currency", "quote_currency", "contract_size", "min_volume", "vol_precision"]
+    {
+        assert!(btc[field].is_string(), "{field} in {btc}");
+    }
+    for field in ["price_precision", "last_price", "index_price"] {
+        assert!(btc[field].is_string(), "{field} in {btc}");
+    }
+    assert_eq!((&btc["product_type"], &btc["symbol"]), (&json!(1), &json!("BTCUSDT")));
+    let funding = get("/contract/public/funding-rate?symbol=BTCUSDT");
+    assert!(funding["data"]["expected_rate"].is_string() && funding["data"]["funding_time"].is_i64());
+    let depth = get("/contract/public/depth?symbol=BTCUSDT");
+    assert!(depth["data"]["timestamp"].is_i64() && depth["data"]["bids"][0][1].is_string());
+    let mode = post("set-position-mode", r#"{"position_mode": "hedge_mode"}"#);
+    assert_eq!(mode["data"]["position_mode"], "hedge_mode");
+    let leverage =
+        post("submit-leverage", r#"{"symbol": "BTCUSDT", "leverage": "10", "open_type": "cross"}"#);
+    assert_eq!(
+        (&leverage["data"]["leverage"], &leverage["data"]["symbol"]),
+        (&json!("10"), &json!("BTCUSDT"))
+    );
+    assert_eq!(get("/contract/private/position")["data"], json!([]));
+    let assets = get("/contract/private/assets-detail");
+    for field in ["currency", "equity", "available_balance"] {
+        assert!(assets["data"][0][field].is_string(), "{field} in {assets}");
+    }
+
+    // The private socket: the first frame is the answer to the login.
+    let mut user = socket(&served, "/bitmart/user?protocol=1.1");
+    let time = jiff::Timestamp::now().as_millisecond().to_string();
+    let sign = signature(&time, "bitmart.WebSocket");
+    say(&mut user, &format!(r#"{{"action": "access", "args": ["paper-key", "{time}", "{sign}", "web"]}}"#));
+    let first: Value = serde_json::from_str(user.read().unwrap().to_text().unwrap()).unwrap();
+    assert_eq!((&first["action"], &first["success"]), (&json!("access"), &json!(true)));
+    say(
+        &mut user,
+        r#"{"action": "subscribe", "args": ["futures/position", "futures/order", "futures/asset:USDT"]}"#,
+    );
+
+    for _ in 0..3 {
+        let ack: Value = serde_json::from_str(user.read().unwrap().to_text().unwrap()).unwrap();
+        assert_eq!((&ack["action"], &ack["success"]), (&json!("subscribe"), &json!(true)), "{ack}");
+    }
+
+    let price = depth["data"]["bids"][49][0].as_str().unwrap();
+    let rests = format!(
+        r#"{{"symbol": "BTCUSDT", "client_order_id": "hummingbotfoundB1", "type": "limit", "side": 1, "mode": 4, "size": 5, "price": "{price}"}}"#
+    );
+    let id = post("submit-order", &rests)["data"]["order_id"].as_i64().expect("a number");
+    let seen = push(&mut user, "futures/order", |_| true);
+    let order = &seen["data"][0]["order"];
+    assert_eq!((&seen["data"][0]["action"], &order["state"]), (&json!(2), &json!(2)));
+    for field in
+        ["order_id", "client_order_id", "price", "size", "symbol", "type", "deal_size", "deal_avg_price"]
+    {
+        assert!(order[field].is_string(), "{field} in {order}");
+    }
+    assert!(order["update_time"].is_i64() && order["side"] == 1 && order["last_trade"].is_null());
+    let held = push(&mut user, "futures/asset:USDT", |_| true);
+    for field in ["currency", "available_balance", "frozen_balance"] {
+        assert!(held["data"][field].is_string(), "{field} in {held}");
+    }
+    let state = get(&format!("/contract/private/order?symbol=BTCUSDT&order_id={id}"));
+    assert_eq!((&state["data"]["state"], &state["data"]["deal_size"]), (&json!(2), &json!("0")));
+    assert_eq!(state["data"]["order_id"], id.to_string());
+    assert!(state["data"]["update_time"].is_i64() && state["data"]["create_time"].is_i64());
+    post("cancel-order", r#"{"symbol": "BTCUSDT", "client_order_id": "hummingbotfoundB1"}"#);
+    let gone = push(&mut user, "futures/order", |_| true);
+    assert_eq!((&gone["data"][0]["action"], &gone["data"][0]["order"]["state"]), (&json!(3), &json!(4)));
+
+    let market = r#"{"symbol": "BTCUSDT", "client_order_id": "hummingbotfoundB2", "type": "market", "side": 1, "mode": null, "size": 5}"#;
+    let id = post("submit-order", market)["data"]["order_id"].as_i64().unwrap().to_string();
+    let filled = push(&mut user, "futures/order", |seen| seen["data"][0]["action"] == 1);
+    let last = &filled["data"][0]["order"]["last_trade"];
+    assert!(last["lastTradeID"].is_i64() && last["feeCcy"] == "USDT", "{last}");
+    for field in ["fillQty", "fillPrice", "fee"] {
+        assert!(last[field].is_string(), "{field} in {last}");
+    }
+    let position = push(&mut user, "futures/position", |_| true);
+    let row = &position["data"][0];
+    assert_eq!((&row["hold_volume"], &row["position_type"]), (&json!("5"), &json!(1)), "{row}");
+    assert!(row["hold_avg_price"].is_string() && row["symbol"] == "BTCUSDT");
+    let trades = get("/contract/private/trades?symbol=BTCUSDT");
+    for field in ["order_id", "trade_id", "price", "vol", "exec_type", "paid_fees"] {
+        assert!(trades["data"][0][field].is_string(), "{field} in {trades}");
+    }
+    assert_eq!(trades["data"][0]["order_id"], id);
+    let held = get("/contract/private/position");
+    for field in ["current_amount", "entry_price", "unrealized_value", "leverage"] {
+        assert!(held["data"][0][field].is_string(), "{field} in {held}");
+    }
+    let paid = get("/contract/private/transaction-history?flow_type=3&symbol=BTCUSDT");
+    assert_eq!(paid["data"], json!([]), "funding was not due");
+    let close = r#"{"symbol": "BTCUSDT", "client_order_id": "hummingbotfoundS3", "type": "market", "side": 3, "mode": null, "size": 5}"#;
+    post("submit-order", close);
+    push(&mut user, "futures/position", |seen| seen["data"][0]["hold_volume"] == "0");
+
+    // The texts that it looks for.
+    let key = [("X-BM-KEY", "paper-key")];
+    let unknown = served.ask("GET", "/contract/private/order?symbol=BTCUSDT&order_id=9", &key, "").2;
+    assert!(unknown.contains(r#""code":40035"#) && unknown.contains("The order is not exist"), "{unknown}");
+    let cancel = r#"{"symbol": "BTCUSDT", "client_order_id": "nobody"}"#;
+    let unknown = served.signed("POST", "/contract/private/cancel-order", cancel);
+    assert_eq!((&unknown["code"], &unknown["message"]), (&json!(40037), &json!("The order id is not exist")));
+
+    // The public socket.
+    let mut public = socket(&served, "/bitmart/api?protocol=1.1");
+    for topic in ["depthIncrease50:BTCUSDT", "trade:BTCUSDT", "fundingRate:BTCUSDT", "ticker"] {
+        say(&mut public, &format!(r#"{{"action": "subscribe", "args": ["futures/{topic}"]}}"#));
+    }
+    let book = push(&mut public, "futures/depthIncrease50:BTCUSDT", |_| true);
+    assert_eq!(book["data"]["type"], "snapshot");
+    let version = book["data"]["version"].as_i64().unwrap();
+    let next = push(&mut public, "futures/depthIncrease50:BTCUSDT", |_| true);
+    assert_eq!(
+        (&next["data"]["type"], next["data"]["version"].as_i64()),
+        (&json!("update"), Some(version + 1))
+    );
+    let trade = push(&mut public, "futures/trade:BTCUSDT", |_| true);
+    assert!(trade["data"][0]["deal_price"].is_string() && trade["data"][0]["way"].is_i64(), "{trade}");
+    let ticker = push(&mut public, "futures/ticker", |seen| seen["data"]["symbol"] == "BTCUSDT");
+    assert!(ticker["data"]["mark_price"].is_string() && ticker["data"]["index_price"].is_string());
+    say(&mut public, r#"{"action": "request", "args": ["futures/fundingRate:BTCUSDT"]}"#);
+    let rate = push(&mut public, "futures/fundingRate:BTCUSDT", |_| true);
+    assert!(rate["data"]["nextFundingTime"].is_i64() && rate["data"]["nextFundingRate"].is_string());
+}
+
 #[test]
 fn whatever_comes_the_gateway_goes_on() {
     let served = Served::start(&[]);
@@ -264,6 +517,19 @@ fn whatever_comes_the_gateway_goes_on() {
         let read = stream.read(&mut reply).unwrap_or(0);
         let reply = String::from_utf8_lossy(&reply[..read]).into_owned();
         assert!(!reply.starts_with("HTTP/1.1 2"), "{reply}");
+    }
+    // Sockets: what is no frame of the exchange, JSON without an end, what is too long, and ends without a goodbye.
+    for frame in [
+        "{".repeat(50_000),
+        format!(r#"{{"action":"subscribe","args":[{}]}}"#, "[".repeat(60_000) + &"]".repeat(60_000)),
+        format!(r#"{{"action":"subscribe","args":["{}"]}}"#, "x".repeat(70_000)),
+        r#"{"op":"subscribe","args":{"a":1}}"#.to_owned(),
+        r#"{"action":7,"args":7}"#.to_owned(),
+        "\u{0}".to_owned(),
+    ] {
+        let mut socket = socket(&served, "/bitmart/api?protocol=1.1");
+        say(&mut socket, &frame);
+        let _ = socket.read();
     }
     // Half-open connections are only waited for.
     let idle: Vec<TcpStream> = (0..50).map(|_| served.connect()).collect();

@@ -8,6 +8,7 @@ mod captures;
 mod command;
 mod exchange;
 mod faults;
+mod served;
 mod watcher;
 
 use papertape::feed::live::{LiveOptions, MOST_WAITING};

@@ -1,0 +1,150 @@
+//! papertape's own live client on papertape's own gateway: the books of the tape come through.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use papertape::feed::live::{Clock, Internet, LiveFeed};
+use papertape::market::{Instrument, Price, Qty, Source};
+use papertape::venue::venue;
+use serde_json::Value;
+
+use crate::captures::from_file;
+use crate::exchange::Levels;
+use crate::options;
+use crate::watcher::Watcher;
+
+/// A program that serves a tape and stands still; it ends with the test.
+struct Gateway {
+    child: Child,
+    address: String,
+    /// Kept open: the program writes there.
+    _out: BufReader<std::process::ChildStdout>,
+}
+
+impl Gateway {
+    fn start(connector: &str, tape: &Path, data: &Path) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_papertape"))
+            .args(["serve", connector, "--paused", "--keep-time", "--listen", "127.0.0.1:0", "--json"])
+            .args(["--admin-token", "T"])
+            .arg("--tape")
+            .arg(tape)
+            .arg("--data-dir")
+            .arg(data)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut out = BufReader::new(child.stdout.take().unwrap());
+        let mut line = String::new();
+        out.read_line(&mut line).unwrap();
+        let table: Value = serde_json::from_str(&line).unwrap();
+        Self { child, address: table["listen"].as_str().unwrap().to_owned(), _out: out }
+    }
+
+    /// Lets so much market time pass, to the last byte on each socket.
+    fn advance(&self, millis: u64) {
+        let body = format!(r#"{{"advance_ms":{millis}}}"#);
+        let mut stream = TcpStream::connect(&self.address).unwrap();
+        let (address, length) = (&self.address, body.len());
+        write!(
+            stream,
+            "POST /papertape/clock HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer T\r\nConnection: close\r\n\
+             Content-Length: {length}\r\n\r\n{body}"
+        )
+        .unwrap();
+        let mut reply = String::new();
+        stream.read_to_string(&mut reply).unwrap();
+        assert!(reply.starts_with("HTTP/1.1 200"), "{reply}");
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The best levels of both sides: what every channel shows.
+fn best(book: &Levels, depth: usize) -> Vec<((u8, Price), Qty)> {
+    let side = |wanted: u8| book.iter().filter(move |((side, _), _)| *side == wanted);
+    let level = |(key, qty): (&(u8, Price), &Qty)| (*key, *qty);
+    side(0).rev().take(depth).map(level).chain(side(1).take(depth).map(level)).collect()
+}
+
+/// The market of a connector on a tape, served, and read by the live client of its exchange.
+fn check(exchange: &str, connector: &str, depth: usize) {
+    let folder = tempfile::tempdir().unwrap();
+    let tape = folder.path().join("tape.jsonl");
+    let made = Command::new(env!("CARGO_BIN_EXE_papertape"))
+        .args(["synth", "--connector", connector, "--duration", "10s", "--seed", "3", "--out"])
+        .arg(&tape)
+        .output()
+        .unwrap();
+    assert!(made.status.success(), "{made:?}");
+    let (want, prints) = from_file(&tape, 0);
+    let instruments: Vec<Instrument> = want.iter().map(|(instrument, _)| instrument.clone()).collect();
+    let gateway = Gateway::start(connector, &tape, folder.path());
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    runtime.block_on(async {
+        let options = options(venue(exchange).unwrap(), &instruments, &format!("ws://{}", gateway.address));
+        let warnings = options.warnings.clone();
+        let (feed, mut source, handle) = LiveFeed::new(options, Clock::system());
+        let feed = tokio::spawn(async move { feed.run(&Internet).await });
+        let mut watcher = Watcher::default();
+        let nap = || tokio::time::sleep(Duration::from_millis(20));
+        for _ in 0..500 {
+            watcher.drain(&mut source);
+            if handle.is_ready() {
+                break;
+            }
+            nap().await;
+        }
+        assert!(handle.is_ready(), "{connector}: {:?}", handle.health());
+        for _ in 0..11 {
+            gateway.advance(1_000);
+        }
+        let same = |watcher: &Watcher| {
+            let books = want.iter().zip(&watcher.books);
+            watcher.books.len() == want.len()
+                && watcher.prints >= prints
+                && books.into_iter().all(|((_, want), book)| best(want, depth) == best(book, depth))
+        };
+        for _ in 0..500 {
+            watcher.drain(&mut source);
+            if same(&watcher) {
+                break;
+            }
+            nap().await;
+        }
+        for ((instrument, want), book) in want.iter().zip(&watcher.books) {
+            assert!(want.len() > 20, "{connector}: a market worth looking at");
+            assert_eq!(best(book, depth), best(want, depth), "{connector}: {}", instrument.symbol);
+        }
+        assert_eq!(watcher.prints, prints, "{connector}");
+        let stats = source.stats();
+        let faults = (stats.gaps, stats.checksum_failures, stats.errors, stats.crossed);
+        assert_eq!(faults, (0, 0, 0, 0), "{connector}");
+        assert_eq!(warnings.count(), 0, "{connector}: {:?}", warnings.first());
+        drop(handle);
+        feed.await.unwrap();
+    });
+}
+
+#[test]
+fn bitmart_spot() {
+    check("bitmart", "bitmart_paper_trade", 50);
+}
+
+#[test]
+fn bitmart_contracts() {
+    check("bitmart", "bitmart_perpetual_paper_trade", 50);
+}
+
+#[test]
+fn bitmex() {
+    check("bitmex", "bitmex_perpetual_paper_trade", 50);
+}
