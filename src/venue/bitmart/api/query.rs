@@ -15,7 +15,7 @@ pub(super) fn not_found() -> NativeError {
 }
 
 /// What the account's clients know.
-fn trader<'a>(asked: &'a Asked<'_, '_>) -> Result<&'a TraderView, NativeError> {
+pub(super) fn trader<'a>(asked: &'a Asked<'_, '_>) -> Result<&'a TraderView, NativeError> {
     let missing = || error(401, 30_002, "Header X-BM-KEY not found");
     asked.room.trader(asked.account()?).ok_or_else(missing)
 }

@@ -88,8 +88,8 @@ impl Per {
 
 /// One request: what it must prove, how often it may come, who answers.
 pub(super) struct Route {
-    method: &'static str,
-    path: &'static str,
+    pub(super) method: &'static str,
+    pub(super) path: &'static str,
     proof: Proof,
     word: Word,
     /// So many requests …

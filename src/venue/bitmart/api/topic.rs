@@ -295,7 +295,7 @@ fn push(table: &str, data: &Value, now: Timestamp) -> String {
 }
 
 /// What takes `before` to `after`, both best first: new sizes, and zero for what is gone.
-fn changes(before: &[Level], after: &[Level]) -> Vec<Level> {
+pub(super) fn changes(before: &[Level], after: &[Level]) -> Vec<Level> {
     let gone = before.iter().filter(|old| !after.iter().any(|new| new.price == old.price));
     let gone = gone.map(|old| Level { price: old.price, qty: crate::market::Qty::ZERO });
     let new = after.iter().filter(|new| !before.contains(new)).copied();

@@ -21,10 +21,11 @@ mod streams;
 mod tests;
 mod topic;
 
+use super::query::trader;
 use super::routes::{Asked, Per, Route, futures, futures_keyed, futures_post};
 use super::{account, reply};
 use crate::market::{Instrument, InstrumentId, Product};
-use crate::paper::{PaperExchange, TraderView};
+use crate::paper::PaperExchange;
 use crate::venue::NativeError;
 use crate::venue::api::instrument_of;
 
@@ -104,12 +105,6 @@ fn wanted(asked: &Asked<'_, '_>) -> Result<Option<InstrumentId>, NativeError> {
         Some(_) => named(asked).map(|(id, _)| Some(id)),
         None => Ok(None),
     }
-}
-
-/// What the clients of the account that asks know.
-fn trader<'a>(asked: &'a Asked<'_, '_>) -> Result<&'a TraderView, NativeError> {
-    let none = || reply::error(401, 30_002, "Header X-BM-KEY not found");
-    asked.room.trader(asked.account()?).ok_or_else(none)
 }
 
 /// What one contract is of the base.

@@ -23,6 +23,7 @@ const MARKET: &str = "
     1700000070000 #1 trade buy 3 @ 103.0
     1700000071000 #1 trade sell 3 @ 100.0
     1700000100000 #1 mark 100.8
+    1700006401000 #1 mark 100.9
 ";
 
 fn contract() -> Instrument {
@@ -318,6 +319,101 @@ fn a_dead_mans_switch_ends_what_is_open() {
     post(&mut served, "alice", "/contract/private/cancel-all-after", &order(r#""timeout":0"#));
     served.advance(10_000);
     assert!(open(&mut served));
+}
+
+#[test]
+fn funding_is_paid_and_told() {
+    let mut served = served();
+    post(
+        &mut served,
+        "alice",
+        "/contract/private/submit-order",
+        &order(r#""type":"market","side":1,"size":10"#),
+    );
+    served.advance(101_000);
+    // Midnight: ten contracts of a tenth at the last mark of 100.8, at a rate of 0.0001.
+    served.paper.advance_to(crate::market::Timestamp::from_millis(1_700_006_401_000)).unwrap();
+    served.advance(100);
+    let paid = get(&mut served, "/contract/private/transaction-history?flow_type=3").body;
+    assert!(paid.contains(r#""amount":"-0.01008""#) && paid.contains(r#""time":"1700006400000""#), "{paid}");
+    let settled = get(&mut served, "/contract/public/funding-rate-history?symbol=BTCUSDT&limit=1").body;
+    let row = r#"{"funding_rate":"0.0001","funding_time":"1700006400000","symbol":"BTCUSDT"}"#;
+    assert!(settled.contains(row), "{settled}");
+    let next = get(&mut served, "/contract/public/funding-rate?symbol=BTCUSDT").body;
+    assert!(
+        next.contains(r#""rate_value":"0.0001""#) && next.contains(r#""funding_time":1700035200000"#),
+        "{next}"
+    );
+    let held = get(&mut served, "/contract/private/position").body;
+    assert!(held.contains(r#""realized_value":"-0.07068""#), "fee and funding: {held}");
+}
+
+#[test]
+fn whatever_stands_in_a_field_is_answered() {
+    const FIELDS: [&str; 24] = [
+        "symbol",
+        "side",
+        "type",
+        "mode",
+        "size",
+        "price",
+        "leverage",
+        "open_type",
+        "client_order_id",
+        "order_id",
+        "stp_mode",
+        "trigger_price",
+        "executive_price",
+        "price_way",
+        "price_type",
+        "plan_category",
+        "category",
+        "timeout",
+        "position_mode",
+        "start_time",
+        "end_time",
+        "limit",
+        "flow_type",
+        "preset_take_profit_price",
+    ];
+    const VALUES: [&str; 12] = [
+        "null",
+        "true",
+        "[]",
+        "{}",
+        "\"\"",
+        "\"x\"",
+        "-1",
+        "1e400",
+        "99999999999999999999999999999999999",
+        "0.1",
+        "\"\\u0000\"",
+        "[[[[[[[[1]]]]]]]]",
+    ];
+    let mut served = served();
+    served.access.open = true;
+    post(&mut served, "alice", "/contract/private/submit-order", &order(r#""side":1,"size":1,"price":"50""#));
+    for route in super::ROUTES {
+        for field in FIELDS {
+            for value in VALUES {
+                let plain = value.trim_matches('"');
+                let target = match route.method {
+                    "GET" => {
+                        format!("{}?symbol=BTCUSDT&order_id=3000000000000001&{field}={plain}", route.path)
+                    }
+                    _ => route.path.to_owned(),
+                };
+                let body = format!(
+                    r#"{{"symbol":"BTCUSDT","side":1,"size":1,"price":"40","order_id":"3000000000000001","{field}":{value}}}"#
+                );
+                let reply = served.ask(route.method, &target, &[("x-bm-key", "alice-key")], body.as_bytes());
+                let fine = matches!(reply.status, 200 | 400 | 403);
+                assert!(fine, "{target} {body}: {} {}", reply.status, reply.body);
+                let read: Result<serde_json::Value, _> = serde_json::from_str(&reply.body);
+                assert!(read.is_ok_and(|reply| reply["code"].is_i64()), "{target} {body}: {}", reply.body);
+            }
+        }
+    }
 }
 
 #[test]

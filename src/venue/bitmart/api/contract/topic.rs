@@ -8,10 +8,11 @@ use smol_str::SmolStr;
 
 use super::super::public::candles_of;
 use super::super::shape as spot;
+use super::super::topic::changes;
 use super::market::{LOWER, UPPER};
 use super::memory::Memory;
 use super::{contracts, find, shape};
-use crate::market::{Instrument, InstrumentId, Level, Qty, Side, Timestamp};
+use crate::market::{Instrument, InstrumentId, Level, Side, Timestamp};
 use crate::paper::{PaperExchange, PublicPrint};
 use crate::sim::View;
 use crate::venue::api::SocketId;
@@ -413,12 +414,4 @@ fn push(name: &str, channel: Channel, mut row: Value, now: Timestamp) -> String 
 fn nine_digits(time: Timestamp) -> String {
     let at = jiff::Timestamp::from_nanosecond(i128::from(time.nanos())).unwrap_or_default();
     format!("{at:.9}")
-}
-
-/// What takes `before` to `after`, both best first: new sizes, and zero for what is gone.
-fn changes(before: &[Level], after: &[Level]) -> Vec<Level> {
-    let gone = before.iter().filter(|old| !after.iter().any(|new| new.price == old.price));
-    let gone = gone.map(|old| Level { price: old.price, qty: Qty::ZERO });
-    let new = after.iter().filter(|new| !before.contains(new)).copied();
-    new.chain(gone).collect()
 }
