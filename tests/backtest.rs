@@ -346,7 +346,7 @@ fn what_cannot_be_run() {
         (
             "--strategy nothing",
             2,
-            "unknown strategy \"nothing\" (there are: pure_market_making, twap, grid_quoter)",
+            "unknown strategy \"nothing\" (there are: pure_market_making, perpetual_market_making, twap, grid_quoter)",
         ),
         (
             "--strategy grid_quoter --set kk=1",

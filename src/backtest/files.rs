@@ -314,7 +314,7 @@ impl Files {
             .put(&sample.quote)
             .put(sample.position)
             .option(sample.mid)
-            .text("")
+            .option(sample.mark)
             .put(sample.drawdown)
             .end()
     }

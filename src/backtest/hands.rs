@@ -16,15 +16,19 @@ use crate::market::decimal::decimal_of;
 use crate::market::{Group, InstrumentId, Level, Price, Qty, Side, Timestamp};
 use crate::order::{AccountId, NewOrder, OrderKind, OrderRef, OrderSize, SessionId};
 use crate::sim::{
-    Balance, Input, LedgerEntry, Owner, PublicMarket, Request, RequestBody, SimulatedExchange, Update,
-    UpdateBody, View,
+    Balance, Input, LedgerEntry, Owner, PublicMarket, Request, RequestBody, Setting, SimulatedExchange,
+    Update, UpdateBody, View,
 };
-use crate::strategy::{Ask, Funds, MarketId, OrderKey, OwnBook, OwnOrder, TradedMarket, Trading};
+use crate::strategy::{
+    Ask, Funds, Held, MarketId, NextFunding, OrderKey, OwnBook, OwnOrder, TradedMarket, Trading,
+};
 
 pub(super) const ACCOUNT: AccountId = AccountId(1);
 pub(super) const SESSION: SessionId = SessionId(1);
 /// Marks the tag of a cancel; without it the tag is the order's number.
 const CANCEL: u64 = 1 << 63;
+/// Marks the tag of a setting.
+const SETTING: u64 = 1 << 62;
 
 /// One connector of the run: its exchange, and what is on its way to the trader.
 pub(super) struct Venue {
@@ -121,7 +125,10 @@ impl Venue {
         while let Some((_, body)) = self.outbox.pop_front_if(|(at, _)| *at <= now) {
             any = true;
             match body {
-                UpdateBody::Order(update) => own.see_order(self.markets.clone(), &update),
+                UpdateBody::Order(update) => {
+                    own.see_setting(&update);
+                    own.see_order(self.markets.clone(), &update);
+                }
                 UpdateBody::Fill(fill) => {
                     own.see_fill(self.markets.clone(), &fill);
                     if let Some(view) = &mut self.view {
@@ -134,10 +141,9 @@ impl Venue {
                         *funds = Balance { total: balance_after, held: hold_after };
                     }
                 }
-                UpdateBody::PublicTrade(_)
-                | UpdateBody::Position(_)
-                | UpdateBody::Funding(_)
-                | UpdateBody::Liquidation(_) => {}
+                UpdateBody::Position(state) => own.see_position(self.markets.start, &state),
+                UpdateBody::Liquidation(told) => own.see_liquidation(self.markets.start, &told),
+                UpdateBody::PublicTrade(_) | UpdateBody::Funding(_) => {}
             }
         }
         any
@@ -193,13 +199,14 @@ impl Hands {
     pub(super) fn new(venues: Vec<(SmolStr, Venue)>) -> Self {
         let (mut markets, mut places) = (Vec::new(), Vec::new());
         for (at, (connector, venue)) in venues.iter().enumerate() {
-            for (id, market) in (0_u32..).zip(&venue.sim.config().markets) {
-                let instrument = market.instrument.clone();
+            let config = venue.sim.config();
+            for (id, market) in (0_u32..).zip(&config.markets) {
+                let pair = &market.instrument.pair;
                 let asset = |asset| venue.sim.asset_index(asset).unwrap_or_default();
-                let (base, quote) = (asset(&instrument.pair.base), asset(&instrument.pair.quote));
+                let (base, quote) = (asset(&pair.base), asset(&pair.quote));
                 places.push(Place { venue: at, instrument: InstrumentId(id), base, quote });
-                let (maker, taker) = (market.fees.maker, market.fees.taker);
-                markets.push(TradedMarket { connector: connector.clone(), instrument, maker, taker });
+                let rates = (market.fees.maker, market.fees.taker);
+                markets.push(TradedMarket::new(connector.clone(), market, &config.venue, rates));
             }
         }
         Self {
@@ -325,8 +332,17 @@ impl Trading for Hands {
         place.map(|place| self.venues[place.venue].funds(place.quote)).unwrap_or_default()
     }
 
+    fn funding(&self, market: MarketId) -> Option<NextFunding> {
+        let (venue, instrument) = self.place_of(market)?;
+        NextFunding::of(&venue.sim, instrument)
+    }
+
     fn position(&self, market: MarketId) -> Qty {
         self.own.position(market)
+    }
+
+    fn held(&self, market: MarketId) -> Vec<Held> {
+        self.own.held(market).to_vec()
     }
 
     fn orders(&self) -> &[OwnOrder] {
@@ -346,7 +362,8 @@ impl Trading for Hands {
             OrderKind::Market => NewOrder::market(instrument, ask.side, ask.qty),
             kind => NewOrder { kind, price: ask.price, ..limit },
         };
-        let order = NewOrder { client_id: Some(client_id), size: OrderSize::Qty(ask.qty), ..order };
+        let (client_id, size) = (Some(client_id), OrderSize::Qty(ask.qty));
+        let order = NewOrder { client_id, size, effect: ask.effect, ..order };
         let delayed = ask.kind == OrderKind::Market;
         self.send(ask.market, key.0, RequestBody::Place(order), delayed);
         key
@@ -357,5 +374,13 @@ impl Trading for Hands {
         let market = own.ask.market;
         let named = own.id.map_or_else(|| OrderRef::Client(own.client_id.clone()), OrderRef::Id);
         self.send(market, CANCEL | order.0, RequestBody::Cancel(named), false);
+    }
+
+    fn set(&mut self, market: MarketId, setting: Setting) {
+        self.keys += 1;
+        let tag = SETTING | self.keys;
+        self.own.setting_sent(tag);
+        let instrument = self.places.get(market.index()).map_or(InstrumentId::default(), |p| p.instrument);
+        self.send(market, tag, RequestBody::Set { instrument, setting }, false);
     }
 }

@@ -14,7 +14,7 @@ use super::metrics::Equity;
 use super::tally::Tally;
 use super::{BacktestError, FillRow, Sample};
 use crate::market::decimal::decimal_of;
-use crate::market::{Asset, FeedDepth, Group, Pair, Price, Side, Timestamp};
+use crate::market::{Asset, FeedDepth, FinePrice, Group, Pair, Price, Side, Timestamp};
 use crate::order::Money;
 use crate::paper::Dictionary;
 use crate::sim::{Admin, Input, QueueModel, UpdateBody, View};
@@ -248,6 +248,9 @@ impl Lane {
         while let Some((order, news)) = self.hands.own.next_news() {
             self.strategy.on_order(&mut self.hands, &order, news);
         }
+        while let Some(answer) = self.hands.own.next_answer() {
+            self.strategy.on_setting(&mut self.hands, answer);
+        }
         self.note_sent();
     }
 
@@ -314,7 +317,8 @@ impl Lane {
         let equity = self.worth(&quote).normalize();
         let drawdown = self.equity.add(equity);
         let mid = self.last_mids[first.index()].map(|mid| mid.normalize());
-        let sample = Sample { at, equity, quote, position, mid, drawdown };
+        let mark = self.mark(first);
+        let sample = Sample { at, equity, quote, position, mid, mark, drawdown };
         if let Some(files) = &mut self.files {
             files.sample(&sample)?;
         }
@@ -342,6 +346,13 @@ impl Lane {
             (Some(bid), Some(ask)) => Some((decimal(bid) + decimal(ask)) / Decimal::TWO),
             _ => venue.sim.last_trade(id).map(|(_, trade)| decimal(trade.price)),
         }
+    }
+
+    /// The mark price of a contract.
+    fn mark(&self, market: MarketId) -> Option<Decimal> {
+        let (venue, id) = self.hands.place_of(market)?;
+        let (price, _) = venue.sim.mark(id)?;
+        Some(Decimal::new(price.units(), u32::from(FinePrice::SCALE)).normalize())
     }
 
     /// All balances in `quote`, at mid. An asset without a price is left out and named.

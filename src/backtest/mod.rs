@@ -140,6 +140,8 @@ pub(crate) struct Sample {
     quote: Asset,
     position: Plain,
     mid: Option<Decimal>,
+    /// The mark price of a contract; spot has none.
+    mark: Option<Decimal>,
     drawdown: Decimal,
 }
 

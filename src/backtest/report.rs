@@ -171,7 +171,7 @@ fn numbers(page: &mut Page, summary: &Summary) {
             ("orders", results.orders_created.to_string()),
             ("filled whole", results.orders_filled.to_string()),
             ("cancelled", results.orders_cancelled.to_string()),
-            ("refused", results.orders_rejected.to_string()),
+            ("refused", results.refused().replace(" refused", "")),
             (
                 "fills",
                 format!("{} ({} maker, {} taker)", results.fills, results.maker_fills, results.taker_fills),

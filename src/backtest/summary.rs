@@ -66,6 +66,9 @@ pub struct Results {
     pub orders_cancelled: u64,
     /// Orders that were refused.
     pub orders_rejected: u64,
+    /// How many were refused for which reason; left out where none was.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub rejections: BTreeMap<&'static str, u64>,
     /// Fills.
     pub fills: u64,
     /// Fills as maker.
@@ -74,12 +77,16 @@ pub struct Results {
     pub taker_fills: u64,
     /// Traded of the first pair, in its quantity unit.
     pub volume_base: String,
-    /// Traded of all pairs with the first pair's quote, in quote.
+    /// Traded of all pairs with the first pair's quote, in quote: price × amount of spot, what contracts are worth.
+    /// Contracts that settle in neither base nor quote are left out.
     pub volume_quote: String,
     /// Fees by asset, positive where they were paid.
     pub fees: BTreeMap<String, String>,
     /// Funding received less paid; spot has none.
     pub funding: String,
+    /// How many payments of funding that were; left out where there was none.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub funding_payments: u64,
     /// Positions, or parts of them, that were liquidated; left out where there was none.
     #[serde(skip_serializing_if = "is_zero")]
     pub liquidations: u64,
@@ -97,7 +104,7 @@ pub struct Results {
     pub sharpe: Option<f64>,
     /// The same over negative returns with target 0.
     pub sortino: Option<f64>,
-    /// Won over lost, of quantities closed first in, first out, after fees.
+    /// Won over lost, of quantities closed first in, first out, after fees; of contracts in what they settle in.
     pub profit_factor: Option<f64>,
     /// The share of closed quantities that earned something.
     pub win_rate: Option<f64>,
@@ -159,6 +166,20 @@ pub struct Summary {
     pub bands: Option<BTreeMap<&'static str, Results>>,
     #[serde(flatten)]
     pace: Pace,
+}
+
+impl Results {
+    /// How many orders were refused, with the reasons: `3 refused (2 insufficient balance, 1 …)`.
+    pub fn refused(&self) -> String {
+        let mut each: Vec<(&str, u64)> =
+            self.rejections.iter().map(|(reason, count)| (*reason, *count)).collect();
+        each.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+        let each: Vec<String> = each.into_iter().map(|(reason, count)| format!("{count} {reason}")).collect();
+        match each.as_slice() {
+            [] => format!("{} refused", self.orders_rejected),
+            some => format!("{} refused ({})", self.orders_rejected, some.join(", ")),
+        }
+    }
 }
 
 impl Summary {
@@ -268,6 +289,7 @@ impl Finished {
             orders_filled: tally.filled,
             orders_cancelled: tally.cancelled,
             orders_rejected: tally.rejected,
+            rejections: tally.reasons.clone(),
             fills: tally.fills,
             maker_fills: tally.makers,
             taker_fills: tally.fills - tally.makers,
@@ -275,6 +297,7 @@ impl Finished {
             volume_quote: volume_quote.normalize().to_string(),
             fees: fees(lane),
             funding: funding(lane),
+            funding_payments: tally.payments,
             liquidations: lane.tally.liquidations,
             start_value: equity.first,
             end_value: equity.first.map(|_| equity.last),

@@ -1,18 +1,23 @@
 //! What is counted of one run as it goes: orders, fills, volumes, fees, positions.
 
+use std::collections::BTreeMap;
+
 use super::hands::{ACCOUNT, Hands};
 use super::lots::Lots;
 use super::metrics::Closed;
-use crate::market::Side;
-use crate::order::{Liquidity, Money};
-use crate::sim::{Fill, OrderEvent, Owner, SimulatedExchange, Update, UpdateBody};
+use crate::market::{Product, Side};
+use crate::order::{Liquidity, Money, PositionSide, RejectReason};
+use crate::sim::{Fill, Liquidation, OrderEvent, Owner, SimulatedExchange, Update, UpdateBody};
 use crate::strategy::MarketId;
 
 /// One market's part.
 #[derive(Clone, Debug)]
 struct MarketTally {
-    lots: Lots,
+    /// Of the net position (and of spot), of the long and of the short one.
+    lots: [Lots; 3],
     closed: Closed,
+    /// What a fill is worth in quote.
+    worth: Worth,
     /// Bought less sold, in the instrument's units.
     position: i64,
     most: i64,
@@ -24,6 +29,19 @@ struct MarketTally {
     base_fee: (i128, i128),
 }
 
+/// What a fill of a market is worth in quote.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Worth {
+    /// Price × quantity.
+    Spot,
+    /// Its value, in what it settles in (the quote).
+    Settled,
+    /// Each contract is worth so much quote, in its smallest unit: `.0 / .1` for a quantity unit.
+    Each(i128, i128),
+    /// It settles in a third currency: nobody says.
+    Unknown,
+}
+
 /// What is counted of one run.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Tally {
@@ -31,6 +49,8 @@ pub(super) struct Tally {
     pub(super) filled: u64,
     pub(super) cancelled: u64,
     pub(super) rejected: u64,
+    /// How many were refused for which reason.
+    pub(super) reasons: BTreeMap<&'static str, u64>,
     pub(super) fills: u64,
     pub(super) makers: u64,
     markets: Vec<MarketTally>,
@@ -38,6 +58,8 @@ pub(super) struct Tally {
     fees: Vec<Vec<Money>>,
     /// Received, in the same order.
     funding: Vec<Vec<Money>>,
+    /// How many payments that were.
+    pub(super) payments: u64,
     pub(super) liquidations: u64,
 }
 
@@ -50,10 +72,11 @@ impl Tally {
                 let asset = |asset| venue.sim.asset_index(asset).unwrap_or_default();
                 let (base, quote) = (asset(&instrument.pair.base), asset(&instrument.pair.quote));
                 let scale = |asset| u32::from(venue.sim.asset_scale(asset));
-                let spare = scale(quote) - u32::from(instrument.price_scale + instrument.qty_scale);
+                let inverse = matches!(instrument.product, Product::Inverse { .. });
                 markets.push(MarketTally {
-                    lots: Lots::new(10_i128.pow(spare)),
+                    lots: [(); 3].map(|()| Lots::new(inverse)),
                     closed: Closed::default(),
+                    worth: Worth::of(instrument.product, u32::from(instrument.qty_scale), scale(quote)),
                     position: 0,
                     most: 0,
                     base_volume: 0,
@@ -77,7 +100,7 @@ impl Tally {
         for update in updates {
             match &update.body {
                 UpdateBody::Order(order) if order.account == ACCOUNT => match order.event {
-                    OrderEvent::Rejected(_) if order.order.is_some() => self.rejected += 1,
+                    OrderEvent::Rejected(reason) if order.order.is_some() => self.refused(reason),
                     OrderEvent::Cancelled(_) => self.cancelled += 1,
                     OrderEvent::Filled => {
                         let done = order.order.as_ref().is_some_and(|state| state.status.is_done());
@@ -87,6 +110,7 @@ impl Tally {
                 },
                 UpdateBody::Fill(fill) => self.fill(venue, first_market, fill),
                 UpdateBody::Funding(payment) => {
+                    self.payments += 1;
                     let sums = self.funding.get_mut(venue);
                     if let Some(sum) = sums.and_then(|sums| sums.get_mut(usize::from(payment.settle))) {
                         *sum += payment.amount;
@@ -96,12 +120,18 @@ impl Tally {
                     self.liquidations += 1;
                     let market = (first_market + told.instrument.0) as usize;
                     if let Some(market) = self.markets.get_mut(market) {
-                        market.position -= told.qty.units();
+                        market.liquidated(told);
                     }
                 }
                 _ => {}
             }
         }
+    }
+
+    #[cold]
+    fn refused(&mut self, reason: RejectReason) {
+        self.rejected += 1;
+        *self.reasons.entry(reason.text()).or_default() += 1;
     }
 
     fn fill(&mut self, venue: usize, first_market: u32, fill: &Fill) {
@@ -112,14 +142,17 @@ impl Tally {
             *paid += fill.fee;
         }
         let Some(market) = self.markets.get_mut((first_market + fill.instrument.0) as usize) else { return };
-        let (price, qty) = (fill.price.units(), fill.qty.units());
+        let qty = fill.qty.units();
         market.position += if fill.side == Side::Buy { qty } else { -qty };
         market.most = market.most.max(market.position.abs());
         market.base_volume += i128::from(qty);
-        market.quote_volume += fill.quote.0;
-        let fee = market.fee_in_quote(fill);
+        market.quote_volume += market.in_quote(fill);
+        let (value, fee, lots) = match &fill.position {
+            Some(position) => (position.value.0, fill.fee.0, lots_of(position.side)),
+            None => (fill.quote.0, market.fee_in_quote(fill), 0),
+        };
         let closed = &mut market.closed;
-        market.lots.fill(fill.side, price, qty, fee, |gain| closed.add(gain));
+        market.lots[lots].fill(fill.side, qty, value, fee, |gain| closed.add(gain));
     }
 
     /// Bought less sold, in the instrument's units.
@@ -153,7 +186,51 @@ impl Tally {
     }
 }
 
+impl Worth {
+    fn of(product: Product, qty_scale: u32, quote_scale: u32) -> Self {
+        match product {
+            Product::Spot => Self::Spot,
+            Product::Linear { .. } => Self::Settled,
+            Product::Quanto { .. } => Self::Unknown,
+            Product::Inverse { multiplier } => {
+                let (have, want) = (qty_scale + multiplier.scale(), quote_scale);
+                let up = 10_i128.pow(want.saturating_sub(have)) * multiplier.mantissa();
+                Self::Each(up, 10_i128.pow(have.saturating_sub(want)))
+            }
+        }
+    }
+}
+
+/// Which lots a position's fills are counted in.
+fn lots_of(side: PositionSide) -> usize {
+    match side {
+        PositionSide::Net => 0,
+        PositionSide::Long => 1,
+        PositionSide::Short => 2,
+    }
+}
+
 impl MarketTally {
+    /// What a fill was worth in quote.
+    fn in_quote(&self, fill: &Fill) -> i128 {
+        let value = fill.position.as_ref().map_or(0, |position| position.value.0);
+        match self.worth {
+            Worth::Spot => fill.quote.0,
+            Worth::Settled => value,
+            Worth::Each(up, down) => i128::from(fill.qty.units()) * up / down,
+            Worth::Unknown => 0,
+        }
+    }
+
+    /// A position is gone: it earned what its account got, less the fees of its fills.
+    fn liquidated(&mut self, told: &Liquidation) {
+        let qty = told.qty.units();
+        self.position -= qty;
+        let side = if qty < 0 { Side::Sell } else { Side::Buy };
+        let closed = &mut self.closed;
+        self.lots[lots_of(told.side)].taken(side, qty.abs(), told.amount.0, |gain| closed.add(gain));
+    }
+
     /// The fee in quote: as it is, or at the fill's price where it is paid in base. A third asset has no price here and
     /// counts as nothing.
     fn fee_in_quote(&self, fill: &Fill) -> i128 {

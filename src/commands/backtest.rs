@@ -32,7 +32,7 @@ pub struct Args {
     /// The connector, as in bitmart_paper_trade; may be repeated
     #[arg(long = "connector", value_name = "NAME", required = true)]
     connectors: Vec<String>,
-    /// The strategy: pure_market_making, twap or grid_quoter. Its parameters come from --set and from a table of its
+    /// The strategy: pure_market_making, perpetual_market_making, twap or grid_quoter. Its parameters come from --set and from a table of its
     /// name in --config
     #[arg(long, value_name = "NAME")]
     strategy: String,
@@ -353,6 +353,18 @@ impl Opened {
     }
 }
 
+/// What contracts paid and lost; nothing to say of spot.
+fn funding_words(results: &Results) -> String {
+    let mut words = Vec::new();
+    if results.funding_payments > 0 {
+        words.push(format!("{} in {} payments", results.funding, results.funding_payments));
+    }
+    if results.liquidations > 0 {
+        words.push(format!("{} liquidations", results.liquidations));
+    }
+    words.join(", ")
+}
+
 fn print(summary: &Summary, args: &Args, out: &mut dyn Write) -> std::io::Result<()> {
     let (described, results) = (summary.described(), summary.results());
     let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
@@ -369,11 +381,11 @@ fn print(summary: &Summary, args: &Args, out: &mut dyn Write) -> std::io::Result
         (
             "orders",
             format!(
-                "{} sent, {} filled whole, {} cancelled, {} refused",
+                "{} sent, {} filled whole, {} cancelled, {}",
                 results.orders_created,
                 results.orders_filled,
                 results.orders_cancelled,
-                results.orders_rejected
+                results.refused()
             ),
         ),
         (
@@ -382,6 +394,7 @@ fn print(summary: &Summary, args: &Args, out: &mut dyn Write) -> std::io::Result
         ),
         ("volume", format!("{} base, {} quote", results.volume_base, results.volume_quote)),
         ("fees", if fees.is_empty() { "none".to_owned() } else { fees.join(", ") }),
+        ("funding", funding_words(results)),
         ("value", format!("{} to {}", decimal(results.start_value), decimal(results.end_value))),
         ("net P&L", format!("{} ({})", decimal(results.net_pnl), percent(results.return_pct))),
         ("drawdown", percent(results.max_drawdown_pct)),
@@ -396,6 +409,7 @@ fn print(summary: &Summary, args: &Args, out: &mut dyn Write) -> std::io::Result
     if !summary.unpriced.is_empty() {
         lines.push(("note", format!("no price for {}: not in the values", summary.unpriced.join(", "))));
     }
+    lines.retain(|(name, value)| *name != "funding" || !value.is_empty());
     for (name, value) in &lines {
         writeln!(out, "{name:<11} {value}")?;
     }

@@ -7,18 +7,20 @@ use std::sync::Arc;
 use smol_str::SmolStr;
 
 use super::{PaperError, PaperExchange, TraderView};
-use crate::connector::{ClientIds, OrderRequest, OrderType, OwnOrders, TradeType};
+use crate::connector::{ClientIds, OrderRequest, OrderType, OwnOrders, PositionAction, TradeType};
 use crate::market::{InstrumentId, Level, Price, Qty, Side, Timestamp};
-use crate::order::{NewOrder, OrderKind, OrderRef, OrderSize, PositionEffect, SessionId};
-use crate::sim::{Fill, OrderUpdate, RequestBody, View};
+use crate::order::{AccountId, NewOrder, OrderKind, OrderRef, OrderSize, PositionEffect, SessionId};
+use crate::sim::{Fill, Liquidation, OrderUpdate, RequestBody, Setting, View};
 use crate::strategy::{
-    Ask, Funds, MarketId, OrderKey, OwnBook, OwnOrder, Strategy, StrategyError, TradedMarket, Trading,
+    Ask, Funds, Held, MarketId, NextFunding, OrderKey, OwnBook, OwnOrder, Strategy, StrategyError,
+    TradedMarket, Trading,
 };
 
 /// What a running strategy knows, beside what the exchange knows.
 #[derive(Debug)]
 struct Desk {
     session: SessionId,
+    account: AccountId,
     ids: ClientIds,
     markets: Vec<TradedMarket>,
     first: MarketId,
@@ -60,6 +62,7 @@ impl Agent {
 
     pub(super) fn see_order(&mut self, update: &OrderUpdate) {
         if update.session == self.desk.session {
+            self.desk.own.see_setting(update);
             self.desk.own.see_order(0..u32::MAX, update);
         }
     }
@@ -70,11 +73,21 @@ impl Agent {
         }
     }
 
+    /// A position was liquidated, of whichever account.
+    pub(super) fn see_liquidation(&mut self, told: &Liquidation) {
+        if told.account == self.desk.account {
+            self.desk.own.see_liquidation(0, told);
+        }
+    }
+
     /// Tells the strategy what is new of its orders.
     pub(super) fn tell(&mut self, paper: &mut PaperExchange) -> Result<(), PaperError> {
         let mut hands = Hands { paper, desk: &mut self.desk };
         while let Some((order, news)) = hands.desk.own.next_news() {
             self.strategy.on_order(&mut hands, &order, news);
+        }
+        while let Some(answer) = hands.desk.own.next_answer() {
+            self.strategy.on_setting(&mut hands, answer);
         }
         self.desk.failure.take().map_or(Ok(()), Err)
     }
@@ -122,14 +135,14 @@ impl PaperExchange {
             return Err(AgentError::Running(running.name.clone()));
         }
         let account = self.trader(session).ok_or(AgentError::Session)?.account;
-        let names = Arc::clone(self.names());
-        let markets = (0_u32..).zip(names.instruments()).map(|(id, instrument)| {
-            let (maker, taker) = self.sim().fee_rates(account, InstrumentId(id));
-            TradedMarket { connector: connector.into(), instrument: instrument.clone(), maker, taker }
+        let config = self.sim().config();
+        let markets = (0_u32..).zip(&config.markets).map(|(id, market)| {
+            let rates = self.sim().fee_rates(account, InstrumentId(id));
+            TradedMarket::new(connector.into(), market, &config.venue, rates)
         });
         let markets: Vec<TradedMarket> = markets.collect();
         let own = OwnBook::new(markets.len());
-        let desk = Desk { session, ids, markets, first: MarketId(first.0), own, failure: None };
+        let desk = Desk { session, account, ids, markets, first: MarketId(first.0), own, failure: None };
         let (name, started) = (SmolStr::from(name), self.now());
         let mut agent = Agent { name, strategy, desk, started, wake: None };
         let wake = agent.strategy.start(&mut Hands { paper: self, desk: &mut agent.desk })?;
@@ -197,7 +210,13 @@ impl Hands<'_> {
         let (trade_type, order_type) = (TradeType::from(ask.side), order_type(ask.kind));
         let (price, amount) =
             (ask.price.map(|price| instrument.price_decimal(price)), instrument.qty_decimal(ask.qty));
+        let position = match ask.effect {
+            PositionEffect::Net => PositionAction::Nil,
+            PositionEffect::Open => PositionAction::Open,
+            PositionEffect::Close => PositionAction::Close,
+        };
         let request = OrderRequest::new(trade_type, instrument.pair.clone(), amount, order_type, price);
+        let request = OrderRequest { position, ..request };
         let client_id = self.desk.ids.draw(trade_type, &instrument.pair);
         let order = NewOrder {
             instrument: id,
@@ -209,7 +228,7 @@ impl Hands<'_> {
             tif: request.time_in_force,
             trigger: None,
             self_trade: None,
-            effect: PositionEffect::Net,
+            effect: ask.effect,
         };
         match self.paper.send_order(self.desk.session, client_id.clone(), order, &request) {
             Ok(tag) => Some((tag, client_id)),
@@ -271,8 +290,17 @@ impl Trading for Hands<'_> {
         self.funds(market, false)
     }
 
+    fn funding(&self, market: MarketId) -> Option<NextFunding> {
+        NextFunding::of(self.paper.sim(), InstrumentId(market.0))
+    }
+
     fn position(&self, market: MarketId) -> Qty {
         self.desk.own.position(market)
+    }
+
+    fn held(&self, market: MarketId) -> Vec<Held> {
+        let known = self.trader().into_iter().flat_map(TraderView::positions);
+        known.filter(|state| state.instrument.0 == market.0).filter_map(Held::of).collect()
     }
 
     fn orders(&self) -> &[OwnOrder] {
@@ -295,6 +323,14 @@ impl Trading for Hands<'_> {
         let cancel = |order: OrderRef| RequestBody::Cancel(order);
         if let Err(error) = self.paper.send_about(self.desk.session, number, cancel) {
             self.desk.failure = Some(error);
+        }
+    }
+
+    fn set(&mut self, market: MarketId, setting: Setting) {
+        let body = RequestBody::Set { instrument: InstrumentId(market.0), setting };
+        match self.paper.send(self.desk.session, body) {
+            Ok(tag) => self.desk.own.setting_sent(tag),
+            Err(error) => self.desk.failure = Some(error),
         }
     }
 }

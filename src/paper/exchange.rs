@@ -661,6 +661,9 @@ impl PaperExchange {
                 }
                 UpdateBody::Liquidation(told) => {
                     self.traders.values_mut().for_each(|trader| trader.see_liquidation(self.now, told));
+                    if let Some(agent) = &mut self.agent {
+                        agent.see_liquidation(told);
+                    }
                 }
             }
             if let Some(heard) = &mut self.heard {

@@ -92,7 +92,7 @@ pub(super) const TOPICS: &[Topic] = &[
         "start",
         "start STRATEGY [KEY=VALUE...]",
         "let a strategy trade on this account",
-        "pure_market_making, twap or grid_quoter; it trades the session's first pair.\n`start` with an unknown KEY lists those that there are. It lives in the market's time: `step 30s`, `run`.",
+        "pure_market_making, perpetual_market_making, twap or grid_quoter; it trades the session's first pair.\n`start` with an unknown KEY lists those that there are. It lives in the market's time: `step 30s`, `run`.",
     ),
     topic("stop", "stop", "end the strategy and cancel its orders", ""),
     topic(

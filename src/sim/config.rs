@@ -110,6 +110,14 @@ pub struct ContractTerms {
     pub funding_rate: crate::market::FundingRate,
 }
 
+impl ContractTerms {
+    /// The largest leverage: what the lowest tier's initial margin allows.
+    pub fn max_leverage(&self) -> Leverage {
+        let least = self.tiers.first().map_or(0, |tier| tier.initial.0).max(1);
+        Leverage(u32::try_from(100 * 10_i64.pow(u32::from(Rate::SCALE)) / least).unwrap_or(u32::MAX))
+    }
+}
+
 /// How the value of contracts is rounded to the settlement currency's smallest unit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -11,7 +11,7 @@ use super::parameters::Values;
 use super::{Ask, MarketId, OrderKey, OwnState, Strategy, StrategyError, Trading};
 use crate::connector::OwnOrders;
 use crate::market::{Price, Qty, Side, Timestamp};
-use crate::order::OrderKind;
+use crate::order::{OrderKind, PositionEffect};
 
 /// See the module.
 #[derive(Clone, Debug)]
@@ -81,7 +81,8 @@ impl GridQuoter {
             if wanted[at] && !kept[at] {
                 let price = Some(Price::from_units(targets[at] * self.tick));
                 let (market, kind, qty) = (self.market, OrderKind::LimitMaker, self.qty);
-                let key = desk.place(Ask { market, side, kind, price, qty });
+                let effect = PositionEffect::Net;
+                let key = desk.place(Ask { market, side, kind, price, qty, effect });
                 self.quotes[at] = Some((key, targets[at]));
             }
         }

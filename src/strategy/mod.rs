@@ -10,12 +10,15 @@
 mod grid_quoter;
 mod own;
 mod parameters;
+mod perpetual_market_making;
 mod pure_market_making;
+mod quoter;
 mod twap;
 
 pub use grid_quoter::GridQuoter;
-pub use own::{OwnBook, OwnOrder, OwnState};
+pub use own::{Held, OwnBook, OwnOrder, OwnState};
 pub use parameters::{Build, Parameter, Parameters, STRATEGIES, StrategyKind, Values, find};
+pub use perpetual_market_making::PerpetualMarketMaking;
 pub use pure_market_making::PureMarketMaking;
 pub use twap::Twap;
 
@@ -24,8 +27,8 @@ use smol_str::SmolStr;
 
 use crate::connector::OwnOrders;
 use crate::market::{Instrument, Price, Qty, Side, Timestamp};
-use crate::order::{CancelReason, Liquidity, OrderKind, RejectReason};
-use crate::sim::Rate;
+use crate::order::{CancelReason, Leverage, Liquidity, OrderKind, PositionEffect, RejectReason};
+use crate::sim::{MarketConfig, Rate, Setting, VenueRules};
 
 /// The number of a market in a run: its index in [`Trading::markets`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -53,9 +56,35 @@ pub struct TradedMarket {
     pub maker: Rate,
     /// The taker's rate.
     pub taker: Rate,
+    /// What may be set of positions; `None` for spot.
+    pub positions: Option<PositionLimits>,
+}
+
+/// What a venue lets an account set of its positions in a contract.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PositionLimits {
+    /// The largest leverage.
+    pub max_leverage: Leverage,
+    /// Whether a long and a short position can be held side by side.
+    pub hedge: bool,
 }
 
 impl TradedMarket {
+    /// A market of a connector as its exchange has it. `rates` are the account's maker and taker rate.
+    pub fn new(connector: SmolStr, market: &MarketConfig, rules: &VenueRules, rates: (Rate, Rate)) -> Self {
+        let limits = |terms: &crate::sim::ContractTerms| PositionLimits {
+            max_leverage: terms.max_leverage(),
+            hedge: rules.positions.hedge,
+        };
+        Self {
+            connector,
+            instrument: market.instrument.clone(),
+            maker: rates.0,
+            taker: rates.1,
+            positions: market.contract.as_ref().map(limits),
+        }
+    }
+
     /// The smallest amount that an order at `price` may have: the minimum and the minimum notional, up to the lot.
     pub fn smallest_amount(&self, price: Price) -> Qty {
         let (instrument, rule) = (&self.instrument, &self.instrument.rule);
@@ -99,6 +128,25 @@ pub struct Funds {
     pub available: Decimal,
 }
 
+/// The next funding of a contract.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NextFunding {
+    /// The share of a position's value that longs pay shorts; shorts pay longs where it is negative.
+    pub rate: Decimal,
+    /// When.
+    pub due: Timestamp,
+}
+
+impl NextFunding {
+    /// What an exchange says of a contract's next funding.
+    pub fn of(exchange: &crate::sim::SimulatedExchange, market: crate::market::InstrumentId) -> Option<Self> {
+        exchange.market(market)?.contract.as_ref()?;
+        let (rate, _, due) = exchange.funding(market)?;
+        let rate = Decimal::new(rate.units(), u32::from(crate::market::FundingRate::SCALE)).normalize();
+        Some(Self { rate, due })
+    }
+}
+
 /// An order as a strategy asks for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ask {
@@ -112,6 +160,8 @@ pub struct Ask {
     pub price: Option<Price>,
     /// How much.
     pub qty: Qty,
+    /// What it does to a position; spot has none and ignores it.
+    pub effect: PositionEffect,
 }
 
 /// What became of an order, as far as its owner knows.
@@ -176,8 +226,16 @@ pub trait Trading {
     /// What the account has of the market's quote.
     fn quote(&self, market: MarketId) -> Funds;
 
-    /// What the own fills of this run sum to: bought less sold, in the instrument's quantity unit.
+    /// The next funding of a contract; `None` for spot. The rate is the market's, or the one of the settings where the
+    /// market has none.
+    fn funding(&self, market: MarketId) -> Option<NextFunding>;
+
+    /// What the own fills of this run sum to: bought less sold, in the instrument's quantity unit. What was liquidated
+    /// is gone from it.
     fn position(&self, market: MarketId) -> Qty;
+
+    /// What the account holds of a contract, the long position before the short one; nothing of spot.
+    fn held(&self, market: MarketId) -> Vec<Held>;
 
     /// The own orders that are not known to be over, oldest first.
     fn orders(&self) -> &[OwnOrder];
@@ -187,6 +245,10 @@ pub trait Trading {
 
     /// Asks for the end of an order; nothing happens where it is over or a cancel is on its way.
     fn cancel(&mut self, order: OrderKey);
+
+    /// Asks for another setting of the positions in a contract. The answer comes as
+    /// [`on_setting`](Strategy::on_setting).
+    fn set(&mut self, market: MarketId, setting: Setting);
 
     /// Asks for the end of all own orders.
     fn cancel_all(&mut self) {
@@ -262,7 +324,7 @@ impl StrategyError {
 ///
 /// ```
 /// use papertape::market::{Side, Timestamp};
-/// use papertape::order::OrderKind;
+/// use papertape::order::{OrderKind, PositionEffect};
 /// use papertape::strategy::{Ask, Strategy, StrategyError, Trading};
 /// /// Buys the smallest amount, once.
 /// struct BuyOnce;
@@ -270,7 +332,8 @@ impl StrategyError {
 ///     fn start(&mut self, desk: &mut dyn Trading) -> Result<Option<Timestamp>, StrategyError> {
 ///         let market = desk.first();
 ///         let qty = desk.markets()[market.index()].instrument.rule.min_qty;
-///         desk.place(Ask { market, side: Side::Buy, kind: OrderKind::Market, price: None, qty });
+///         let effect = PositionEffect::Net;
+///         desk.place(Ask { market, side: Side::Buy, kind: OrderKind::Market, price: None, qty, effect });
 ///         Ok(None)
 ///     }
 ///     fn tick(&mut self, _: &mut dyn Trading) -> Option<Timestamp> {
@@ -288,6 +351,9 @@ pub trait Strategy: Send {
 
     /// Something became of one of its orders.
     fn on_order(&mut self, _desk: &mut dyn Trading, _order: &OwnOrder, _news: News) {}
+
+    /// One of its settings is made, or was refused: they are answered in the order in which they were asked for.
+    fn on_setting(&mut self, _desk: &mut dyn Trading, _answer: Result<(), RejectReason>) {}
 
     /// It ends; by default all of its orders are cancelled.
     fn stop(&mut self, desk: &mut dyn Trading) {

@@ -2,10 +2,12 @@
 
 use std::collections::VecDeque;
 
+use rust_decimal::Decimal;
+
 use super::{Ask, MarketId, News, OrderKey};
-use crate::market::{Price, Qty, Side, Timestamp};
-use crate::order::{ClientOrderId, OrderId, OrderStatus};
-use crate::sim::{Fill, OrderEvent, OrderUpdate};
+use crate::market::{FinePrice, Price, Qty, Side, Timestamp};
+use crate::order::{ClientOrderId, OrderId, OrderStatus, PositionSide, RejectReason};
+use crate::sim::{Fill, Liquidation, OrderEvent, OrderUpdate, PositionState};
 
 /// Where an own order is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,20 +46,54 @@ impl OwnOrder {
     }
 }
 
+/// What an account holds of a contract, as far as it knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Held {
+    /// Which of the account's positions in the contract.
+    pub side: PositionSide,
+    /// Contracts, negative for shorts; never zero.
+    pub qty: Qty,
+    /// The average entry price, in quote.
+    pub entry: Decimal,
+}
+
+impl Held {
+    /// A position as its exchange told it; `None` where there is none.
+    pub fn of(state: &PositionState) -> Option<Self> {
+        let entry = state.entry.filter(|_| !state.qty.is_zero())?;
+        let entry = Decimal::new(entry.units(), u32::from(FinePrice::SCALE)).normalize();
+        Some(Self { side: state.side, qty: state.qty, entry })
+    }
+
+    /// The side of the orders that close it.
+    pub fn closing_side(&self) -> Side {
+        if self.qty.units() < 0 { Side::Buy } else { Side::Sell }
+    }
+
+    /// How much there is to close.
+    pub fn size(&self) -> Qty {
+        Qty::from_units(self.qty.units().abs())
+    }
+}
+
 /// The own orders of one run, told of what has come back. Orders that are over are forgotten.
 #[derive(Clone, Debug, Default)]
 pub struct OwnBook {
     orders: Vec<OwnOrder>,
     positions: Vec<Qty>,
     last_fills: Vec<Option<Price>>,
+    held: Vec<Vec<Held>>,
     news: VecDeque<(OwnOrder, News)>,
+    /// Tags of settings on their way, and the answers that the strategy has not been told.
+    settings: Vec<u64>,
+    answers: VecDeque<Result<(), RejectReason>>,
 }
 
 impl OwnBook {
     /// Of a run with so many markets.
     pub fn new(markets: usize) -> Self {
         let (positions, last_fills) = (vec![Qty::ZERO; markets], vec![None; markets]);
-        Self { positions, last_fills, ..Self::default() }
+        Self { positions, last_fills, held: vec![Vec::new(); markets], ..Self::default() }
     }
 
     /// Those that are not over, oldest first.
@@ -80,6 +116,16 @@ impl OwnBook {
         self.last_fills.get(market.index()).copied().flatten()
     }
 
+    /// What the account holds of a contract, the long position before the short one.
+    pub fn held(&self, market: MarketId) -> &[Held] {
+        self.held.get(market.index()).map_or(&[], Vec::as_slice)
+    }
+
+    /// The oldest answer to a setting that the strategy has not been told.
+    pub fn next_answer(&mut self) -> Option<Result<(), RejectReason>> {
+        self.answers.pop_front()
+    }
+
     /// The oldest thing that the strategy has not been told.
     pub fn next_news(&mut self) -> Option<(OwnOrder, News)> {
         self.news.pop_front()
@@ -99,6 +145,21 @@ impl OwnBook {
         }
         order.state = OwnState::Cancelling;
         Some(order)
+    }
+
+    /// A setting is sent with this tag.
+    pub fn setting_sent(&mut self, tag: u64) {
+        self.settings.push(tag);
+    }
+
+    /// The request with a tag is answered, if it was a setting.
+    pub fn see_setting(&mut self, update: &OrderUpdate) {
+        let Some(at) = self.settings.iter().position(|tag| *tag == update.tag) else { return };
+        self.settings.remove(at);
+        self.answers.push_back(match update.event {
+            OrderEvent::Rejected(reason) => Err(reason),
+            _ => Ok(()),
+        });
     }
 
     /// An answer or an event of an order has come back from the exchange that has `markets`.
@@ -153,5 +214,20 @@ impl OwnBook {
         }
         let news = News::Filled { price: fill.price, qty: fill.qty, liquidity: fill.liquidity };
         self.news.push_back((order.clone(), news));
+    }
+
+    /// A position of the exchange whose markets begin with `first` has changed.
+    pub fn see_position(&mut self, first: u32, state: &PositionState) {
+        let Some(held) = self.held.get_mut((first + state.instrument.0) as usize) else { return };
+        held.retain(|known| known.side != state.side);
+        held.extend(Held::of(state));
+        held.sort_by_key(|known| known.side);
+    }
+
+    /// A position, or a part of it, was liquidated.
+    pub fn see_liquidation(&mut self, first: u32, told: &Liquidation) {
+        if let Some(position) = self.positions.get_mut((first + told.instrument.0) as usize) {
+            *position -= told.qty;
+        }
     }
 }

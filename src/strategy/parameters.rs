@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rust_decimal::Decimal;
 
-use super::{GridQuoter, PureMarketMaking, Strategy, StrategyError, Twap};
+use super::{GridQuoter, PerpetualMarketMaking, PureMarketMaking, Strategy, StrategyError, Twap};
 use crate::market::decimal::parse_units;
 
 /// One parameter of a strategy.
@@ -93,6 +93,73 @@ pub const STRATEGIES: &[StrategyKind] = &[
             ),
         ],
         build: |values| Ok(Box::new(PureMarketMaking::new(values)?)),
+    },
+    StrategyKind {
+        name: "perpetual_market_making",
+        what: "bids and asks around the mid of a contract; a position is closed at a profit or a loss (Hummingbot's)",
+        parameters: &[
+            parameter("leverage", "10", "how many times its margin a position may be worth"),
+            parameter("position_mode", "One-way", "One-way or Hedge"),
+            parameter("bid_spread", "0.1", "distance of the first bid from the price, percent"),
+            parameter("ask_spread", "0.1", "distance of the first ask from the price, percent"),
+            parameter(
+                "minimum_spread",
+                "-100",
+                "orders nearer to the price than so many percent are cancelled",
+            ),
+            parameter(
+                "order_refresh_time",
+                "30",
+                "after so many seconds orders are cancelled and placed anew",
+            ),
+            parameter(
+                "order_refresh_tolerance_pct",
+                "0",
+                "orders whose prices would move by no more than so many percent stay; below 0: none",
+            ),
+            parameter("order_amount", SMALLEST, "amount of the first level, in the quantity unit"),
+            parameter(
+                "long_profit_taking_spread",
+                "0.5",
+                "a long position is closed so many percent above its entry price",
+            ),
+            parameter(
+                "short_profit_taking_spread",
+                "0.5",
+                "a short position is closed so many percent below its entry price",
+            ),
+            parameter(
+                "stop_loss_spread",
+                "2",
+                "a position is closed at a loss of so many percent of its entry price",
+            ),
+            parameter(
+                "time_between_stop_loss_orders",
+                "60",
+                "seconds before an order that closes at a loss is placed anew",
+            ),
+            parameter(
+                "stop_loss_slippage_buffer",
+                "0.5",
+                "an order that closes at a loss is so many percent worse than its price",
+            ),
+            parameter("price_ceiling", "-1", "no bids at or above this price; -1: any"),
+            parameter("price_floor", "-1", "no asks at or below this price; -1: any"),
+            parameter("order_levels", "1", "orders on each side"),
+            parameter("order_level_amount", "0", "what each further level is larger by"),
+            parameter("order_level_spread", "1", "further distance of each further level, percent"),
+            parameter(
+                "filled_order_delay",
+                "60",
+                "seconds after a complete fill before orders are placed again, and between two orders that close",
+            ),
+            parameter(
+                "price_type",
+                "mid_price",
+                "mid_price, best_bid, best_ask, last_price or last_own_trade_price",
+            ),
+        ],
+        build: |values| Ok(Box::new(PerpetualMarketMaking::new(values)?)),
     },
     StrategyKind {
         name: "twap",
@@ -208,6 +275,21 @@ impl Values {
             .ok_or_else(|| self.wrong(key, "must be a number more than zero"))
     }
 
+    /// A price that may be switched off with -1: then `None`.
+    pub(super) fn bound(&self, key: &'static str) -> Result<Option<Decimal>, StrategyError> {
+        match self.decimal(key) {
+            Ok(number) if number == Decimal::NEGATIVE_ONE => Ok(None),
+            Ok(number) if number > Decimal::ZERO => Ok(Some(number)),
+            _ => Err(self.wrong(key, "must be a price more than zero, or -1 for none")),
+        }
+    }
+
+    /// A fraction of what is typed in percent, more than nothing.
+    pub(super) fn some_percent(&self, key: &'static str, most: i64) -> Result<Decimal, StrategyError> {
+        let fraction = self.percent(key, 0..=most).ok().filter(|fraction| !fraction.is_zero());
+        fraction.ok_or_else(|| self.wrong(key, format!("must be a percentage more than 0, up to {most}")))
+    }
+
     /// An amount; `None` where it is left to the market's rules.
     pub(super) fn amount(&self, key: &'static str) -> Result<Option<Decimal>, StrategyError> {
         if self.text(key) == SMALLEST { Ok(None) } else { self.positive(key).map(Some) }
@@ -293,7 +375,11 @@ mod tests {
             error.to_string()
         };
         for (name, pair, want) in [
-            ("market_making", "k=1", "there are: pure_market_making, twap, grid_quoter"),
+            (
+                "market_making",
+                "k=1",
+                "there are: pure_market_making, perpetual_market_making, twap, grid_quoter",
+            ),
             (
                 "grid_quoter",
                 "kk=1",
@@ -307,6 +393,10 @@ mod tests {
             ("pure_market_making", "order_levels=0", "from 1 to"),
             ("pure_market_making", "price_type=fair", "one of mid_price, best_bid"),
             ("pure_market_making", "inventory_skew_enabled=maybe", "true or false"),
+            ("perpetual_market_making", "leverage=0", "from 1 to"),
+            ("perpetual_market_making", "position_mode=both", "one of one-way, one_way, hedge"),
+            ("perpetual_market_making", "stop_loss_spread=0", "more than 0"),
+            ("perpetual_market_making", "price_ceiling=0", "more than zero, or -1"),
             ("twap", "side=hold", "one of buy, sell"),
             ("twap", "interval=-3", "must be a number of seconds"),
         ] {

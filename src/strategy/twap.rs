@@ -11,7 +11,7 @@ use rust_decimal::Decimal;
 use super::parameters::Values;
 use super::{Ask, MarketId, News, OwnOrder, Strategy, StrategyError, Trading, mid_price, touch};
 use crate::market::{Price, Qty, Side, Timestamp};
-use crate::order::OrderKind;
+use crate::order::{OrderKind, PositionEffect};
 
 /// See the module.
 #[derive(Clone, Debug)]
@@ -107,7 +107,8 @@ impl Twap {
         let priced = self.kind == OrderKind::Market || price.is_some();
         if qty.units() > 0 && priced {
             let (market, side, kind) = (self.market, self.side, self.kind);
-            desk.place(Ask { market, side, kind, price, qty });
+            let effect = PositionEffect::Net;
+            desk.place(Ask { market, side, kind, price, qty, effect });
         }
     }
 }
