@@ -9,8 +9,8 @@ use papertape::market::{
     Price, Product, Qty, Side, Timestamp,
 };
 use papertape::order::{
-    AccountId, Leverage, MarginMode, Money, NewOrder, OrderKind, PositionEffect, PositionMode, PositionSide,
-    RejectReason, SessionId, TimeInForce,
+    AccountId, CancelReason, Leverage, MarginMode, Money, NewOrder, OrderKind, PositionEffect, PositionMode,
+    PositionSide, RejectReason, SessionId, SpecialOrder, TimeInForce, Trail, Trigger, TriggerBy, TriggerKind,
 };
 use papertape::sim::{
     Admin, Cause, FeeSchedule, Input, LatencyModel, LedgerEntry, MarketConfig, OrderEvent, Owner,
@@ -956,4 +956,254 @@ fn assets_that_contracts_do_not_settle_in_are_of_no_use() {
     let scene = Scene::new("bitmex", config);
     let uses = |name: &str| scene.sim.uses(&Asset::new(name));
     assert_eq!((uses("XBT"), uses("ETH"), uses("USD")), (true, false, false));
+}
+
+/// XBTUSD with ticks of 0.1 and no fees, and an account of 10 XBT.
+fn special() -> Scene {
+    let mut config = market(venue("bitmex").unwrap(), "XBTUSD", "XBT-USD", inverse(), (1, 0), "0");
+    config.instrument.rule.lot = Qty::from_units(100);
+    config.instrument.rule.min_qty = Qty::from_units(100);
+    let mut scene = Scene::new("bitmex", config);
+    scene.account(A, "10");
+    scene
+}
+
+impl Scene {
+    /// The whole book, as `(side, price, amount)`.
+    fn levels(&mut self, levels: &[(Side, &str, &str)]) {
+        let level = |(side, price, qty): &(Side, &str, &str)| MarketEvent::Level {
+            side: *side,
+            price: self.instrument.price(price).unwrap(),
+            qty: self.instrument.qty(qty).unwrap(),
+        };
+        let events: Vec<MarketEvent> = levels.iter().map(level).collect();
+        self.group(GroupKind::Snapshot, &events);
+    }
+
+    fn print(&mut self, aggressor: Side, qty: &str, price: &str) {
+        let (price, qty) = (self.instrument.price(price).unwrap(), self.instrument.qty(qty).unwrap());
+        let print =
+            papertape::market::Print { price, qty, aggressor: Some(aggressor), id: Default::default() };
+        self.group(GroupKind::Update, &[MarketEvent::Trade(print)]);
+    }
+
+    fn limit(&self, side: Side, qty: &str, price: &str) -> NewOrder {
+        let (price, qty) = (self.instrument.price(price).unwrap(), self.instrument.qty(qty).unwrap());
+        NewOrder::limit(ONE, side, qty, price)
+    }
+
+    fn special(&mut self, special: SpecialOrder) -> OrderEvent {
+        self.send(A, RequestBody::PlaceSpecial(Box::new(special)))
+    }
+
+    /// Amount and what has filled of the only open order, and what the public sees at its price.
+    fn shown(&self) -> (String, String, String) {
+        let order = self.sim.open_orders(A).into_iter().next().expect("an order");
+        let mut levels = self.sim.levels(ONE, order.side, papertape::sim::View::Public);
+        let level = levels.find(|level| Some(level.price) == order.price);
+        let show = |qty| self.instrument.show_qty(qty).to_string();
+        (show(order.qty), show(order.filled), show(level.map_or(Qty::ZERO, |level| level.qty)))
+    }
+}
+
+/// An iceberg order shows a slice; when it has filled, the next joins the back of the queue.
+#[test]
+fn an_iceberg_shows_one_slice_after_the_other() {
+    let mut scene = special();
+    let around = [(Side::Buy, "59980.0", "5000"), (Side::Sell, "60000.0", "5000")];
+    scene.levels(&around);
+    let order = scene.limit(Side::Buy, "1000", "59990.0");
+    let display = Some(scene.instrument.qty("300").unwrap());
+    assert_eq!(scene.special(SpecialOrder { display, ..SpecialOrder::new(order) }), OrderEvent::Accepted);
+    let available = scene.available(A);
+    let is = |scene: &Scene, want: [&str; 3]| {
+        let (qty, filled, shown) = scene.shown();
+        assert_eq!([qty.as_str(), filled.as_str(), shown.as_str()], want);
+    };
+    is(&scene, ["1000", "0", "300"]);
+    scene.print(Side::Sell, "200", "59990.0");
+    is(&scene, ["1000", "200", "100"]);
+    // 100 end the slice, nobody else is there: the next slice takes the other 100.
+    scene.print(Side::Sell, "200", "59990.0");
+    is(&scene, ["1000", "400", "200"]);
+    // Others come: 500 behind the slice. When it has filled, the next stands behind them.
+    scene.levels(&[around[0], around[1], (Side::Buy, "59990.0", "500")]);
+    is(&scene, ["1000", "400", "700"]);
+    scene.print(Side::Sell, "200", "59990.0");
+    is(&scene, ["1000", "600", "800"]);
+    scene.print(Side::Sell, "400", "59990.0");
+    assert_eq!(scene.shown().1, "600", "400 of the 500 ahead have gone first");
+    scene.print(Side::Sell, "200", "59990.0");
+    assert_eq!(scene.shown().1, "700", "the other 100 ahead, then 100 of the slice");
+    // A fall through the price takes all that is left, hidden or not.
+    scene.print(Side::Sell, "5000", "59970.0");
+    assert!(scene.sim.open_orders(A).is_empty());
+    assert_eq!(scene.position(A).qty, scene.instrument.qty("1000").unwrap());
+    assert!(scene.available(A) > available - dec("0.02"));
+    scene.check();
+}
+
+/// What is hidden needs margin as what is shown, and is given back with it.
+#[test]
+fn what_an_iceberg_hides_needs_its_margin() {
+    let mut scene = special();
+    scene.levels(&[(Side::Buy, "59980.0", "5000"), (Side::Sell, "60000.0", "5000")]);
+    let before = scene.available(A);
+    let plain = scene.limit(Side::Buy, "100000", "59990.0");
+    scene.send(A, RequestBody::Place(plain.clone()));
+    let with_plain = scene.available(A);
+    scene.send(A, RequestBody::CancelAll { instrument: None });
+    let display = Some(scene.instrument.qty("100").unwrap());
+    scene.special(SpecialOrder { display, ..SpecialOrder::new(plain.clone()) });
+    assert_eq!(scene.available(A), with_plain);
+    scene.print(Side::Sell, "300", "59990.0");
+    assert_eq!(scene.shown(), ("100000".to_owned(), "300".to_owned(), "100".to_owned()));
+    let amend = scene.sim.open_orders(A)[0].id;
+    let qty = Some(scene.instrument.qty("500").unwrap());
+    let body = RequestBody::Amend { order: papertape::order::OrderRef::Id(amend), price: None, qty };
+    assert_eq!(scene.send(A, body), OrderEvent::Rejected(RejectReason::Unsupported));
+    scene.send(A, RequestBody::CancelAll { instrument: None });
+    scene.order(A, Side::Sell, "300", PositionEffect::Close);
+    // 300 contracts bought at 59,990 and sold at 59,980: 1,666.94 and 1,667.22 satoshi each, a loss of 84 satoshi.
+    assert_eq!(before - scene.available(A), dec("0.00000084"));
+    scene.check();
+}
+
+fn stop(scene: &Scene, side: Side, qty: &str, price: &str) -> NewOrder {
+    let qty = scene.instrument.qty(qty).unwrap();
+    let price = scene.instrument.price(price).unwrap();
+    let trigger = Trigger { kind: TriggerKind::Stop, price, by: TriggerBy::Mark };
+    NewOrder { trigger: Some(trigger), effect: PositionEffect::Close, ..NewOrder::market(ONE, side, qty) }
+}
+
+/// BitMEX: a trailing stop follows the mark, once a second at most and after moves of more than 0.1 %; it never goes back.
+#[test]
+fn a_trailing_stop_follows_the_market_one_way() {
+    let mut scene = special();
+    scene.mark("60000");
+    scene.trade_at(A, Side::Buy, "1000", "60000.0", PositionEffect::Net);
+    let distance = scene.instrument.price("500").unwrap();
+    let order = stop(&scene, Side::Sell, "1000", "1");
+    let special = SpecialOrder { trail: Some(Trail { distance }), ..SpecialOrder::new(order) };
+    assert_eq!(scene.special(special.clone()), OrderEvent::Accepted);
+    for (wait, mark, want) in [
+        (0, "60000", "59500"),
+        // 0.05 %: too little.
+        (2, "60030", "59500"),
+        // 0.2 %.
+        (2, "60120", "59620"),
+        // 0.3 % more, but in the same second.
+        (0, "60300", "59620"),
+        (1, "60300.05", "59800.1"),
+        // It does not go back.
+        (2, "59900", "59800.1"),
+    ] {
+        scene.wait(wait);
+        scene.mark(mark);
+        let trigger = scene.sim.open_orders(A)[0].trigger().unwrap();
+        assert_eq!(scene.instrument.show_price(trigger.price).to_string(), want, "mark {mark}");
+    }
+    scene.wait(1);
+    scene.mark("59800");
+    assert!(scene.sim.open_orders(A).is_empty());
+    assert!(scene.sim.positions(A, ONE).iter().all(|position| position.qty.is_zero()), "it closed");
+    scene.check();
+    // A venue without them refuses them.
+    let config = market(venue("bitget").unwrap(), "BTCUSDT", "BTC-USDT", linear("1"), (1, 3), "0");
+    let mut other = Scene::new("bitget", config);
+    other.account(A, "1000");
+    other.mark("60000");
+    other.book("59999.9", "60000.0");
+    assert_eq!(other.special(special), OrderEvent::Rejected(RejectReason::Unsupported));
+}
+
+/// `Close` without an amount: all that is there when it trades.
+#[test]
+fn an_order_closes_the_whole_position() {
+    let mut scene = special();
+    scene.mark("60000");
+    scene.book("59999.9", "60000.0");
+    let all = |order: NewOrder| SpecialOrder { whole: true, ..SpecialOrder::new(order) };
+    let sell = all(NewOrder::market(ONE, Side::Sell, Qty::ZERO));
+    assert_eq!(scene.special(sell.clone()), OrderEvent::Rejected(RejectReason::NothingToReduce));
+    // One that waits takes what there is when it wakes, also where that was more than when it came.
+    scene.order(A, Side::Buy, "300", PositionEffect::Net);
+    let waits = all(stop(&scene, Side::Sell, "100", "59900.0"));
+    assert_eq!(scene.special(waits), OrderEvent::Accepted);
+    scene.order(A, Side::Buy, "400", PositionEffect::Net);
+    assert_eq!(scene.position(A).qty, scene.instrument.qty("700").unwrap());
+    scene.mark("59900");
+    assert!(scene.sim.positions(A, ONE).iter().all(|position| position.qty.is_zero()));
+    scene.order(A, Side::Buy, "500", PositionEffect::Net);
+    assert_eq!(scene.special(sell), OrderEvent::Accepted);
+    assert!(scene.sim.positions(A, ONE).iter().all(|position| position.qty.is_zero()));
+    scene.check();
+}
+
+/// BitMEX: ten orders that wait, two hundred in all; the eleventh and the two hundred and first are refused.
+#[test]
+fn orders_are_counted() {
+    let mut scene = special();
+    scene.mark("60000");
+    scene.book("59999.9", "60000.0");
+    scene.order(A, Side::Buy, "1000", PositionEffect::Net);
+    for at in 0..11 {
+        let order = stop(&scene, Side::Sell, "100", "50000");
+        let want = if at < 10 {
+            OrderEvent::Accepted
+        } else {
+            OrderEvent::Rejected(RejectReason::TooManyOrders { max: 10 })
+        };
+        assert_eq!(scene.send(A, RequestBody::Place(order)), want, "stop {at}");
+    }
+    for at in 10..201 {
+        let order = scene.limit(Side::Buy, "100", "50000");
+        let want = if at < 200 {
+            OrderEvent::Accepted
+        } else {
+            OrderEvent::Rejected(RejectReason::TooManyOrders { max: 200 })
+        };
+        assert_eq!(scene.send(A, RequestBody::Place(order)), want, "order {at}");
+    }
+}
+
+/// BitMEX: a market order trades no further than 5 % beyond the best price or the mark; Bitget refuses limits that are
+/// more than 5 % beyond the mark.
+#[test]
+fn prices_have_bands() {
+    for (mark, filled) in [("60000", "500"), ("62000", "1000")] {
+        let mut scene = special();
+        scene.mark(mark);
+        let book =
+            [(Side::Buy, "59990.0", "500"), (Side::Sell, "60000.0", "500"), (Side::Sell, "65000.0", "5000")];
+        scene.levels(&book);
+        scene.order(A, Side::Buy, "1000", PositionEffect::Net);
+        assert_eq!(scene.position(A).qty, scene.instrument.qty(filled).unwrap(), "mark {mark}");
+        let rest = scene.told.iter().any(|told| {
+            matches!(told, UpdateBody::Order(order)
+                if order.event == OrderEvent::Cancelled(CancelReason::BookExhausted))
+        });
+        assert_eq!(rest, filled == "500");
+        scene.check();
+    }
+    let config = market(venue("bitget").unwrap(), "BTCUSDT", "BTC-USDT", linear("1"), (1, 3), "0");
+    let mut scene = Scene::new("bitget", config);
+    scene.account(A, "100000");
+    scene.book("59999.9", "60000.0");
+    scene.mark("60000");
+    for (side, price, beyond) in [
+        (Side::Buy, "63000.0", None),
+        (Side::Buy, "63000.1", Some("63000")),
+        (Side::Sell, "57000.0", None),
+        (Side::Sell, "56999.9", Some("57000")),
+        (Side::Buy, "30000.0", None),
+        (Side::Sell, "90000.0", None),
+    ] {
+        let order = scene.limit(side, "0.001", price);
+        let want = match beyond.map(|max| scene.instrument.price(max).unwrap()) {
+            None => OrderEvent::Accepted,
+            Some(max) => OrderEvent::Rejected(RejectReason::PriceOutOfRange { max }),
+        };
+        assert_eq!(scene.send(A, RequestBody::Place(order)), want, "{side} at {price}");
+    }
 }

@@ -369,6 +369,36 @@ impl NewOrder {
     }
 }
 
+/// An order with what few orders ask for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SpecialOrder {
+    /// The order itself.
+    pub order: NewOrder,
+    /// It shows so much of itself, the rest is hidden: when that has filled, as much again joins the back of the queue.
+    #[serde(default)]
+    pub display: Option<Qty>,
+    /// Its trigger follows the market.
+    #[serde(default)]
+    pub trail: Option<Trail>,
+    /// It closes the whole position, however large that is; the order's own amount does not count.
+    #[serde(default)]
+    pub whole: bool,
+}
+
+impl SpecialOrder {
+    /// An order that asks for nothing special yet.
+    pub fn new(order: NewOrder) -> Self {
+        Self { order, display: None, trail: None, whole: false }
+    }
+}
+
+/// A trigger that follows the market: up where it would be met by a fall, down where by a rise, and never back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Trail {
+    /// How far behind the price that the trigger looks at; more than zero.
+    pub distance: Price,
+}
+
 /// How an order is named by its owner.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

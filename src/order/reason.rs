@@ -21,9 +21,9 @@ pub enum RejectReason {
     Halted,
     /// A limit order without a price, or a price without a limit order.
     PriceMissing,
-    /// The price is zero, negative or above the maximum.
+    /// The price is zero, negative, above the maximum, or beyond the venue's band around the mark price.
     PriceOutOfRange {
-        /// The largest that is allowed.
+        /// The furthest that is allowed: the largest, or the lowest for a sell that is too low.
         max: Price,
     },
     /// The price is no multiple of the tick.

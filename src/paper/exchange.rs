@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::connector::OrderRequest;
 use crate::market::{FeedStats, GroupKind, InstrumentId, Source, SourceError, Timestamp};
-use crate::order::{AccountId, ClientOrderId, Money, NewOrder, OrderKind, OrderRef, SessionId};
+use crate::order::{AccountId, ClientOrderId, Money, NewOrder, OrderKind, OrderRef, SessionId, SpecialOrder};
 use crate::sim::{
     Admin, ConfigError, Input, LedgerEntry, Owner, PositionState, PublicMarket, Request, RequestBody,
     SimConfig, SimulatedExchange, Update, UpdateBody,
@@ -359,7 +359,7 @@ impl PaperExchange {
         let Some(trader) = self.traders.get_mut(&session) else { return Ok(tag) };
         trader.asked(tag);
         let account = trader.account;
-        let kept_back = matches!(&body, RequestBody::Place(NewOrder { kind: OrderKind::Market, .. }))
+        let kept_back = body.order().is_some_and(|order| order.kind == OrderKind::Market)
             && !self.options.market_delay.is_zero();
         let request = Request { session, account, tag, body };
         if kept_back {
@@ -379,12 +379,35 @@ impl PaperExchange {
         order: NewOrder,
         request: &OrderRequest,
     ) -> Result<u64, PaperError> {
+        self.send_placed(session, client_id, RequestBody::Place(order), request)
+    }
+
+    /// Sends an order now that asks for what few orders ask for. `special.order` is `request` in the instrument's numbers.
+    pub fn send_special(
+        &mut self,
+        session: SessionId,
+        client_id: ClientOrderId,
+        special: SpecialOrder,
+        request: &OrderRequest,
+    ) -> Result<u64, PaperError> {
+        self.send_placed(session, client_id, RequestBody::PlaceSpecial(Box::new(special)), request)
+    }
+
+    fn send_placed(
+        &mut self,
+        session: SessionId,
+        client_id: ClientOrderId,
+        body: RequestBody,
+        request: &OrderRequest,
+    ) -> Result<u64, PaperError> {
         let tag = self.tags + 1;
-        self.lives.sent(tag, self.now, &order);
-        if let Some(trader) = self.traders.get_mut(&session) {
-            trader.placed(tag, self.now, order.instrument, client_id, request);
+        if let Some(order) = body.order() {
+            self.lives.sent(tag, self.now, order);
+            if let Some(trader) = self.traders.get_mut(&session) {
+                trader.placed(tag, self.now, order.instrument, client_id, request);
+            }
         }
-        self.send(session, RequestBody::Place(order))
+        self.send(session, body)
     }
 
     /// Sends a cancel or an amend of the order with that number in the session.

@@ -21,7 +21,7 @@ pub(super) fn refusal(
     let unit = unit(instrument);
     let quote = &instrument.pair.quote;
     let numbers = match reason {
-        RejectReason::PriceOutOfRange { max } => format!(" (at most {})", instrument.show_price(max)),
+        RejectReason::PriceOutOfRange { max } => format!(" (the limit is {})", instrument.show_price(max)),
         RejectReason::OffTick { tick } => format!(" (tick {})", instrument.show_price(tick)),
         RejectReason::OffLot { lot } => format!(" (lot {} {unit})", instrument.show_qty(lot)),
         RejectReason::QtyTooSmall { min } => format!(" ({} {unit})", instrument.show_qty(min)),

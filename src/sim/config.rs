@@ -280,6 +280,33 @@ pub struct VenueRules {
     /// How it reckons margin.
     #[serde(default)]
     pub positions: PositionRules,
+    /// What it allows of orders that few venues have, and how far prices may go.
+    #[serde(default)]
+    pub limits: OrderLimits,
+}
+
+/// What a venue allows of orders that few venues have, and how far prices of contracts may go.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrderLimits {
+    /// The most orders that wait for their trigger that an account may have in one instrument.
+    pub max_waiting: Option<u32>,
+    /// A market order trades no further than this share beyond the best price or the mark price, whichever is further.
+    pub market_band: Option<Rate>,
+    /// A limit is refused where it is further than this share beyond the mark price.
+    pub limit_band: Option<Rate>,
+    /// How triggers follow the market; `None`: there are no such orders.
+    pub trailing: Option<TrailRule>,
+    /// Whether an order may hide a part of itself.
+    pub icebergs: bool,
+}
+
+/// When a trigger that follows the market is set anew.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TrailRule {
+    /// No sooner after the last time than this.
+    pub every: Duration,
+    /// Only where the price has moved by more than this share since then.
+    pub least: Rate,
 }
 
 impl Default for VenueRules {
@@ -292,6 +319,7 @@ impl Default for VenueRules {
             amend_gives_new_id: false,
             max_open_orders: None,
             positions: PositionRules::default(),
+            limits: OrderLimits::default(),
         }
     }
 }

@@ -13,7 +13,7 @@ use super::{
 use crate::market::decimal::units_of;
 use crate::market::{Asset, Group, InstrumentId, Level, OrderBook, Price, Product, Side, Timestamp};
 use crate::order::{
-    AccountId, CancelReason, Money, OrderId, OrderRef, OrderStatus, RejectReason, TimeInForce,
+    AccountId, CancelReason, Money, NewOrder, OrderId, OrderRef, OrderStatus, RejectReason, TimeInForce,
 };
 
 /// A configuration that cannot be simulated, or a saved state that does not fit it.
@@ -252,10 +252,10 @@ impl SimulatedExchange {
             return;
         }
         match &pending.request.body {
-            RequestBody::Place(order) => match self.floor(order.instrument, updates) {
-                Some(mut floor) => floor.arrive(pending),
-                None => self.refuse(pending, RejectReason::UnknownInstrument, updates),
-            },
+            RequestBody::Place(NewOrder { instrument, .. }) => self.on_order(pending, *instrument, updates),
+            RequestBody::PlaceSpecial(special) => {
+                self.on_order(pending, special.order.instrument, updates);
+            }
             RequestBody::Amend { order, .. } => match self.instrument_of(account, order) {
                 Some(instrument) => {
                     if let Some(mut floor) = self.floor(instrument, updates) {
@@ -279,6 +279,13 @@ impl SimulatedExchange {
             }
         }
         self.settle_positions(updates);
+    }
+
+    fn on_order(&mut self, pending: &Pending, instrument: InstrumentId, updates: &mut Vec<Update>) {
+        match self.floor(instrument, updates) {
+            Some(mut floor) => floor.arrive(pending),
+            None => self.refuse(pending, RejectReason::UnknownInstrument, updates),
+        }
     }
 
     fn find(&self, account: AccountId, order: &OrderRef) -> Option<Slot> {
@@ -320,7 +327,7 @@ impl SimulatedExchange {
         let OrderRef::Client(client_id) = order else { return false };
         let is_it = |pending: &Pending| {
             pending.request.account == account
-                && matches!(&pending.request.body, RequestBody::Place(new) if new.client_id.as_ref() == Some(client_id))
+                && pending.request.body.order().is_some_and(|new| new.client_id.as_ref() == Some(client_id))
         };
         for market in &mut self.markets {
             let Some(at) = market.door.iter().position(is_it) else { continue };
@@ -340,7 +347,7 @@ impl SimulatedExchange {
         reason: CancelReason,
         updates: &mut Vec<Update>,
     ) {
-        let RequestBody::Place(new) = &waiting.request.body else { return };
+        let Some(new) = waiting.request.body.order() else { return };
         let state = unborn(new, waiting, self.now, OrderStatus::Cancelled);
         let Some(mut floor) = self.floor(instrument, updates) else { return };
         let request = super::Request { tag: 0, ..waiting.request.clone() };
@@ -381,10 +388,8 @@ impl SimulatedExchange {
     }
 
     fn refuse(&mut self, pending: &Pending, reason: RejectReason, updates: &mut Vec<Update>) {
-        let state = match &pending.request.body {
-            RequestBody::Place(order) => Some(unborn(order, pending, self.now, OrderStatus::Rejected)),
-            _ => None,
-        };
+        let order = pending.request.body.order();
+        let state = order.map(|order| unborn(order, pending, self.now, OrderStatus::Rejected));
         self.answer(pending, OrderEvent::Rejected(reason), state, updates);
     }
 

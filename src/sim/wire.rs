@@ -6,7 +6,7 @@ use crate::market::{FinePrice, FundingRate, Group, InstrumentId, Price, Qty, Sid
 use crate::order::{
     AccountId, CancelReason, ClientOrderId, Evidence, FillId, FillRule, Leverage, Liquidity, MarginMode,
     Money, NewOrder, OrderId, OrderKind, OrderRef, OrderSize, OrderStatus, PositionEffect, PositionMode,
-    PositionSide, RejectReason, SessionId, TimeInForce, Trigger,
+    PositionSide, RejectReason, SessionId, SpecialOrder, TimeInForce, Trail, Trigger,
 };
 
 /// One input of [`SimulatedExchange::apply`](super::SimulatedExchange::apply).
@@ -41,6 +41,8 @@ pub struct Request {
 pub enum RequestBody {
     /// A new order.
     Place(NewOrder),
+    /// A new order with what few orders ask for.
+    PlaceSpecial(Box<SpecialOrder>),
     /// The end of one order.
     Cancel(OrderRef),
     /// The end of all live orders of the account, of one instrument or of all.
@@ -65,6 +67,17 @@ pub enum RequestBody {
         /// What to set.
         setting: Setting,
     },
+}
+
+impl RequestBody {
+    /// The new order that it asks for.
+    pub fn order(&self) -> Option<&NewOrder> {
+        match self {
+            Self::Place(order) => Some(order),
+            Self::PlaceSpecial(special) => Some(&special.order),
+            Self::Cancel(_) | Self::CancelAll { .. } | Self::Amend { .. } | Self::Set { .. } => None,
+        }
+    }
 }
 
 /// What an account may set about its positions.
@@ -224,7 +237,7 @@ pub struct OrderState {
 }
 
 /// What few orders have.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Extra {
     /// What it waits or waited for.
     pub trigger: Option<Trigger>,
@@ -235,6 +248,29 @@ pub struct Extra {
     /// What it does to a position.
     #[serde(default)]
     pub effect: PositionEffect,
+    /// How much of it is shown at a time.
+    #[serde(default)]
+    pub display: Option<Qty>,
+    /// What of its amount is hidden behind that.
+    #[serde(default)]
+    pub hidden: Qty,
+    /// How its trigger follows the market.
+    #[serde(default)]
+    pub follows: Option<Following>,
+    /// Whether it closes the whole position, however large that is when it wakes.
+    #[serde(default)]
+    pub whole: bool,
+}
+
+/// A trigger that follows the market.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Following {
+    /// How.
+    pub trail: Trail,
+    /// The price that it looked at when it was set last.
+    pub reference: FinePrice,
+    /// When that was.
+    pub at: Timestamp,
 }
 
 impl Extra {
@@ -251,7 +287,7 @@ impl Extra {
         let effect = order.effect;
         let any = order.trigger.is_some() || quote_qty.is_some() || expires.is_some();
         let any = any || effect != PositionEffect::Net;
-        any.then(|| Box::new(Self { trigger: order.trigger, quote_qty, expires, effect }))
+        any.then(|| Box::new(Self { trigger: order.trigger, quote_qty, expires, effect, ..Self::default() }))
     }
 }
 

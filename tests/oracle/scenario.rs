@@ -191,6 +191,7 @@ impl Dice {
                 amend_gives_new_id: false,
                 max_open_orders: self.pick(&[None, None, Some(4)]),
                 positions: papertape::sim::PositionRules::default(),
+                limits: papertape::sim::OrderLimits::default(),
             },
         }
     }

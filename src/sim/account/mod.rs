@@ -13,7 +13,7 @@ mod positions;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use contract::Contract;
+pub(crate) use contract::{Contract, RATE_ONE};
 pub(crate) use fees::{FeeModel, Volume};
 pub(crate) use ledger::{About, Accounts, Posting};
 pub(crate) use margin::gains;

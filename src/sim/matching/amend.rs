@@ -33,6 +33,11 @@ impl Floor<'_> {
         if live.kind == OrderKind::Market || self.market.thin.holds(live.id) {
             return Err(RejectReason::Unsupported);
         }
+        let asks = self.orders.details(slot).extra.as_ref();
+        if asks.is_some_and(|extra| extra.display.is_some() || extra.whole) {
+            return Err(RejectReason::Unsupported);
+        }
+        let live = self.orders.live(slot);
         let (post_only, waiting) = (live.kind == OrderKind::LimitMaker, live.waiting);
         if qty <= filled && qty.units() > 0 {
             if self.config.venue.refuse_amend_below_filled {

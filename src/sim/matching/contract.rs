@@ -27,7 +27,7 @@ impl Floor<'_> {
     }
 
     /// How much an account's order of this side could close.
-    fn closable(&self, account: AccountId, side: Side) -> Qty {
+    pub(super) fn closable(&self, account: AccountId, side: Side) -> Qty {
         self.positions.holding(account, self.market.id).map_or(Qty::ZERO, |holding| holding.closable(side))
     }
 
@@ -294,7 +294,8 @@ impl Floor<'_> {
         let scale =
             u32::from(crate::market::FinePrice::SCALE) - u32::from(self.market.instrument.price_scale);
         let fine = |limit: Price| i128::from(limit.units()) * 10_i128.pow(scale);
-        let price = i128::from(price.units());
+        let (moved_to, price) = (price, i128::from(price.units()));
+        self.follow(by, moved_to);
         let waiting: Vec<_> = self.market.waiting.iter().copied().collect();
         for id in waiting {
             let Some(slot) = self.orders.find(id) else { continue };

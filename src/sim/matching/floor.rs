@@ -379,8 +379,8 @@ impl Floor<'_> {
         self.counters.fills += 1;
         let id = FillId(self.counters.fills);
         let (fee, fee_asset, position) = if self.is_contract() {
-            let leaves = self.orders.live(slot).leaves();
-            self.work(slot, leaves, leaves - qty);
+            let open = self.open(slot);
+            self.work(slot, open, open - qty);
             self.settle_contract(slot, price, qty, how.liquidity, id)
         } else {
             let (fee, asset) = self.settle(slot, price, qty, how.liquidity, id);
@@ -418,7 +418,7 @@ impl Floor<'_> {
         };
         hand_on(self.updates, || Update { at, deliver_at, body: UpdateBody::Fill(fill()) });
         // A quote-sized order is whole only when its money says so.
-        let whole = whole && self.orders.details(slot).quote_qty().is_none();
+        let whole = whole && self.orders.details(slot).quote_qty().is_none() && !self.show_next(slot);
         self.tell(slot, session, 0, OrderEvent::Filled, deliver_at);
         if whole {
             self.forget(slot, OrderStatus::Filled);
@@ -443,7 +443,7 @@ impl Floor<'_> {
         let (quote, base) = (units.cost(price, qty), units.base(qty));
         let (quote_asset, base_asset) = (units.quote, units.base);
         let released = if live.held {
-            let (limit, leaves) = (live.price, live.leaves());
+            let (limit, leaves) = (live.price, self.open(slot));
             self.market.hold(side, limit, leaves) - self.market.hold(side, limit, leaves - qty)
         } else {
             Money::ZERO
@@ -533,15 +533,15 @@ impl Floor<'_> {
     /// What is held for an order.
     pub(super) fn held(&self, slot: Slot) -> Money {
         let live = self.orders.live(slot);
-        if live.held { self.market.hold(live.side, live.price, live.leaves()) } else { Money::ZERO }
+        if live.held { self.market.hold(live.side, live.price, self.open(slot)) } else { Money::ZERO }
     }
 
     /// Gives back what is held for an order.
     pub(super) fn release(&mut self, slot: Slot) {
         let held = self.held(slot);
         self.hold_more(slot, -held);
-        let leaves = self.orders.live(slot).leaves();
-        self.work(slot, leaves, Qty::ZERO);
+        let open = self.open(slot);
+        self.work(slot, open, Qty::ZERO);
         self.orders.live_mut(slot).held = false;
     }
 
@@ -556,6 +556,7 @@ impl Floor<'_> {
     /// An order is done: it leaves its queue and memory.
     pub(super) fn forget(&mut self, slot: Slot, status: OrderStatus) {
         self.forget_closing(slot);
+        self.forget_trail(slot);
         let live = self.orders.live(slot);
         if live.is_resting() {
             self.market.resting[live.side.index()].leave(self.orders, slot);

@@ -13,6 +13,7 @@ mod place;
 mod prints;
 mod queue;
 mod resting;
+mod special;
 mod state;
 mod taken;
 mod taking;
@@ -33,7 +34,7 @@ use thin::Thin;
 
 use super::account::FeeModel;
 use super::schedule::Pending;
-use super::{BuyFee, CrossedBook, MarketConfig, PublicTrade, RequestBody, SimConfig, View};
+use super::{BuyFee, CrossedBook, MarketConfig, PublicTrade, SimConfig, View};
 use crate::market::{
     FeedDepth, Group, GroupKind, Instrument, InstrumentId, Level, MarketEvent, OrderBook, Price, Print, Qty,
     Side, Timestamp,
@@ -94,6 +95,8 @@ pub(crate) struct Market {
     stale: [BTreeMap<Price, Qty>; 2],
     /// Orders that wait for their trigger.
     pub(crate) waiting: BTreeSet<OrderId>,
+    /// How many of them follow the market.
+    pub(crate) trails: u32,
     /// Requests that wait for a trusted book.
     pub(crate) door: VecDeque<Pending>,
     pub(crate) last_trade: Option<(Timestamp, PublicTrade)>,
@@ -176,6 +179,7 @@ impl Market {
             memory: [(); 2].map(|()| Memory::new(config.pairing, config.late_prints)),
             stale: [BTreeMap::new(), BTreeMap::new()],
             waiting: BTreeSet::new(),
+            trails: 0,
             door: VecDeque::new(),
             last_trade: None,
             thin: Thin::default(),
@@ -193,9 +197,8 @@ impl Market {
 
     /// Takes an account's first order from the door.
     pub(crate) fn first_at_the_door(&mut self, account: crate::order::AccountId) -> Option<Pending> {
-        let is_its = |pending: &Pending| {
-            pending.request.account == account && matches!(pending.request.body, RequestBody::Place(_))
-        };
+        let is_its =
+            |pending: &Pending| pending.request.account == account && pending.request.body.order().is_some();
         let at = self.door.iter().position(is_its)?;
         self.door.remove(at)
     }

@@ -17,9 +17,9 @@ impl Floor<'_> {
     /// A request about this market arrives. Orders and amends wait at the door while the book is not trusted.
     pub(crate) fn arrive(&mut self, pending: &Pending) {
         match &pending.request.body {
-            RequestBody::Place(order) if !self.market.trusted => {
-                let state = unborn(order, pending, self.now, OrderStatus::Open);
-                self.answer(&pending.request, OrderEvent::AtTheDoor, Some(state));
+            body if !self.market.trusted && body.order().is_some() => {
+                let state = body.order().map(|order| unborn(order, pending, self.now, OrderStatus::Open));
+                self.answer(&pending.request, OrderEvent::AtTheDoor, state);
                 self.market.door.push_back(pending.clone());
             }
             RequestBody::Amend { order, .. } if !self.market.trusted => {
@@ -29,7 +29,9 @@ impl Floor<'_> {
                 }
                 self.market.door.push_back(pending.clone());
             }
-            RequestBody::Place(_) | RequestBody::Amend { .. } => self.decide(pending),
+            RequestBody::Place(_) | RequestBody::PlaceSpecial(_) | RequestBody::Amend { .. } => {
+                self.decide(pending);
+            }
             RequestBody::Cancel(_) | RequestBody::CancelAll { .. } | RequestBody::Set { .. } => {}
         }
         self.market.refresh_idle();
@@ -46,7 +48,8 @@ impl Floor<'_> {
 
     fn decide(&mut self, pending: &Pending) {
         let answer = match &pending.request.body {
-            RequestBody::Place(order) => self.place(order, pending),
+            RequestBody::Place(order) => self.place(order, &Extra::default(), pending),
+            RequestBody::PlaceSpecial(special) => self.place_special(special, pending),
             RequestBody::Amend { order, price, qty } => self.amend(order, *price, *qty, pending),
             RequestBody::Cancel(_) | RequestBody::CancelAll { .. } | RequestBody::Set { .. } => Ok(()),
         };
@@ -59,9 +62,10 @@ impl Floor<'_> {
     fn refuse(&mut self, pending: &Pending, event: OrderEvent) {
         let request = &pending.request;
         match &request.body {
-            RequestBody::Place(order) => {
-                let state = unborn(order, pending, self.now, OrderStatus::Rejected);
-                self.answer(request, event, Some(state));
+            RequestBody::Place(_) | RequestBody::PlaceSpecial(_) => {
+                let order = request.body.order();
+                let state = order.map(|order| unborn(order, pending, self.now, OrderStatus::Rejected));
+                self.answer(request, event, state);
             }
             RequestBody::Amend { order, .. } => match self.find(request.account, order) {
                 Some(slot) => self.answer_with(request, slot, event),
@@ -71,7 +75,13 @@ impl Floor<'_> {
         }
     }
 
-    fn place(&mut self, order: &NewOrder, pending: &Pending) -> Result<(), RejectReason> {
+    /// `asked`: what few orders ask for, beside what the order itself says.
+    pub(super) fn place(
+        &mut self,
+        order: &NewOrder,
+        asked: &Extra,
+        pending: &Pending,
+    ) -> Result<(), RejectReason> {
         let account = pending.request.account;
         self.check_kind(order)?;
         self.check_size(order)?;
@@ -85,6 +95,8 @@ impl Floor<'_> {
         {
             return Err(RejectReason::TooManyOrders { max });
         }
+        self.check_waiting(order, account)?;
+        self.check_band(order)?;
         let matches = order.kind == OrderKind::LimitMaker
             && order.trigger.is_none()
             && order.price.is_some_and(|price| self.would_match(order.side, price));
@@ -99,7 +111,7 @@ impl Floor<'_> {
             (self.check_funds(order, account)?, false)
         };
         let place = if useless { None } else { self.sure_place(order) };
-        let slot = self.accept(order, pending, hold, place);
+        let slot = self.accept(order, asked, pending, hold, place);
         match place {
             Some(place) => self.join(slot, place),
             None if useless => self.cancel(slot, CancelReason::NothingToReduce),
@@ -221,7 +233,14 @@ impl Floor<'_> {
         Ok(hold)
     }
 
-    fn accept(&mut self, order: &NewOrder, pending: &Pending, hold: Money, place: Option<Place>) -> Slot {
+    fn accept(
+        &mut self,
+        order: &NewOrder,
+        asked: &Extra,
+        pending: &Pending,
+        hold: Money,
+        place: Option<Place>,
+    ) -> Slot {
         let id = self.next_id();
         let waiting = order.trigger.is_some();
         let slot = self.orders.create(&Birth {
@@ -234,6 +253,11 @@ impl Floor<'_> {
             created: pending.sent,
             arrived: self.now,
         });
+        if asked.display.is_some() || asked.follows.is_some() || asked.whole {
+            let extra = self.orders.details_mut(slot).extra.get_or_insert_default();
+            (extra.display, extra.follows, extra.whole) = (asked.display, asked.follows, asked.whole);
+            self.market.trails += u32::from(asked.follows.is_some());
+        }
         let client_id = order.client_id.as_ref();
         let by_day = self.ids_by_day();
         self.counters.clients.opened(pending.request.account, self.market.id, id, client_id, by_day);
@@ -263,7 +287,7 @@ impl Floor<'_> {
     }
 
     /// Where an order that joins now would stand.
-    fn joining_place(&self, side: Side, price: Price) -> Place {
+    pub(super) fn joining_place(&self, side: Side, price: Price) -> Place {
         let ahead = match self.config.queue {
             crate::sim::QueueModel::Front => Place::FRONT,
             _ => self.market.place_at(side, price, self.now),
@@ -292,7 +316,8 @@ impl Floor<'_> {
         let stopped = if kind == OrderKind::LimitMaker {
             Stopped::Exhausted
         } else {
-            self.take(&mut Taker { slot, limit, budget, unheld: limit.is_none() })
+            let bound = limit.or_else(|| self.protection(side));
+            self.take(&mut Taker { slot, limit: bound, budget, unheld: limit.is_none() })
         };
         let rests = limit.is_some() && matches!(tif, TimeInForce::Gtc | TimeInForce::Gtd(_));
         match stopped {
@@ -312,6 +337,7 @@ impl Floor<'_> {
 
     /// Joins the back of the queue at its price.
     pub(super) fn join(&mut self, slot: Slot, ahead: Place) {
+        self.hide(slot);
         self.counters.joined += 1;
         self.orders.set_joined(slot, self.counters.joined);
         let live = self.orders.live_mut(slot);
@@ -339,9 +365,14 @@ impl Floor<'_> {
                 self.wake(slot);
             }
         }
+        if let Some((_, last)) = self.market.last_trade {
+            self.follow_last(last.price);
+        }
     }
 
     pub(super) fn wake(&mut self, slot: Slot) {
+        self.forget_trail(slot);
+        self.ask_again(slot);
         let live = self.orders.live(slot);
         let (id, account, side, price, qty) = (live.id, live.account, live.side, live.price, live.leaves());
         self.market.waiting.remove(&id);

@@ -80,6 +80,12 @@ impl Details {
     pub(crate) fn quote_qty(&self) -> Option<Money> {
         self.extra.as_ref().and_then(|extra| extra.quote_qty)
     }
+
+    /// What is hidden behind what an iceberg order shows.
+    #[inline]
+    pub(crate) fn hidden(&self) -> Qty {
+        self.extra.as_ref().map_or(Qty::ZERO, |extra| extra.hidden)
+    }
 }
 
 /// What there is to say of a new order.
@@ -245,8 +251,10 @@ impl Orders {
     pub(crate) fn state(&self, slot: Slot, lot: Qty, ended: bool) -> OrderState {
         let (live, details) = (self.live(slot), self.details(slot));
         // The amount of a quote-sized order grows with its fills: its money says when it is whole.
-        let whole =
-            details.quote_qty().map_or(live.leaves().is_zero(), |quote| details.filled_quote >= quote);
+        let hidden = details.hidden();
+        let whole = details
+            .quote_qty()
+            .map_or((live.leaves() + hidden).is_zero(), |quote| details.filled_quote >= quote);
         let status = match (live.waiting, live.filled.is_zero()) {
             _ if ended => OrderStatus::Cancelled,
             (true, _) => OrderStatus::Waiting,
@@ -262,7 +270,7 @@ impl Orders {
             kind: live.kind,
             tif: self.tif(slot),
             price: (live.kind != OrderKind::Market).then_some(live.price),
-            qty: live.qty,
+            qty: live.qty + hidden,
             filled: live.filled,
             filled_quote: details.filled_quote,
             status,
@@ -487,6 +495,15 @@ impl Resting {
         found.qty += orders.live(slot).leaves();
         found.len += 1;
         found.places.push_back((slot, orders.joined(slot)));
+    }
+
+    /// Puts an order that stands in its queue at the back of it, with so much to show.
+    pub(crate) fn requeue(&mut self, orders: &Orders, slot: Slot, shown: Qty) {
+        if let Some(queue) = self.queue_at(orders.live(slot).price) {
+            let found = &mut self.queues[queue as usize];
+            found.qty += shown;
+            found.places.push_back((slot, orders.joined(slot)));
+        }
     }
 
     /// The order at the front of a queue.

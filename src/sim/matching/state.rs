@@ -224,6 +224,8 @@ impl Market {
             orders.insert(order.live, order.details);
         }
         for order in saved.waiting {
+            let extra = order.details.extra.as_ref();
+            self.trails += u32::from(extra.is_some_and(|extra| extra.follows.is_some()));
             self.waiting.insert(order.live.id);
             orders.insert(order.live, order.details);
         }

@@ -7,8 +7,8 @@ use super::Bitget;
 use crate::market::{FundingRate, Instrument, Product};
 use crate::order::{Leverage, MarginMode, PositionMode};
 use crate::sim::{
-    ContractTerms, CrossMargin, MaintenanceOn, OrderMargin, PositionRules, Rate, RiskTier, TrimFirst,
-    ValueRounding,
+    ContractTerms, CrossMargin, MaintenanceOn, OrderLimits, OrderMargin, PositionRules, Rate, RiskTier,
+    TrimFirst, ValueRounding,
 };
 use crate::venue::Venue;
 
@@ -30,6 +30,12 @@ pub(super) fn rules() -> PositionRules {
         steps_down: true,
         set_when_flat: false,
     }
+}
+
+/// A limit is refused where it is more than 5 % beyond the mark (`buyLimitPriceRatio`, `sellLimitPriceRatio` of the
+/// contract list; the page does not say beyond what).
+pub(super) fn limits() -> OrderLimits {
+    OrderLimits { limit_band: Some(Rate(50_000_000)), ..OrderLimits::default() }
 }
 
 /// Funding at 00:00, 08:00 and 16:00 UTC. The position tiers are BTCUSDT's, the two that are known and one beyond.

@@ -117,6 +117,7 @@ impl Venue for Bitget {
             amend_gives_new_id: true,
             max_open_orders: Some(200),
             positions: margin::rules(),
+            limits: margin::limits(),
         }
     }
 

@@ -33,7 +33,7 @@ use super::live::{Hosts, Session};
 use super::{Decoder, Encoder, Known, Marks, NativeEnding, NativeError, Quirks, Refused, Venue, connectors};
 use crate::market::{Instrument, Pair, Product, RuleOrigin};
 use crate::order::{CancelReason, SelfTrade};
-use crate::sim::{ClientIdScope, ContractTerms, FeeSchedule, PostOnlyAnswer, Rate, VenueRules};
+use crate::sim::{ClientIdScope, ContractTerms, FeeSchedule, OrderLimits, PostOnlyAnswer, Rate, VenueRules};
 
 /// The exchange BitMart.
 #[derive(Clone, Copy, Debug)]
@@ -111,6 +111,7 @@ impl Venue for Bitmart {
             amend_gives_new_id: false,
             max_open_orders: None,
             positions: margin::rules(),
+            limits: OrderLimits::default(),
         }
     }
 

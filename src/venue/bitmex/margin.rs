@@ -3,14 +3,16 @@
 //!
 //! Never here: amounts. `sim` reckons with what is written here.
 
+use std::time::Duration;
+
 use rust_decimal::Decimal;
 
 use super::Bitmex;
 use crate::market::{Asset, FundingRate, Instrument, Product};
 use crate::order::{Leverage, MarginMode, PositionMode};
 use crate::sim::{
-    ContractTerms, CrossMargin, MaintenanceOn, OrderMargin, PositionRules, Rate, RiskTier, TrimFirst,
-    ValueRounding,
+    ContractTerms, CrossMargin, MaintenanceOn, OrderLimits, OrderMargin, PositionRules, Rate, RiskTier,
+    TrailRule, TrimFirst, ValueRounding,
 };
 use crate::venue::Venue;
 
@@ -31,6 +33,19 @@ pub(super) fn rules() -> PositionRules {
         trim: TrimFirst::LeastAggressive,
         steps_down: false,
         set_when_flat: false,
+    }
+}
+
+/// Ten orders of an instrument may wait for their trigger. A market order trades no further than 5 % beyond the best price
+/// or the mark. Trailing stops are set anew once a second at most, after a move of more than 0.1 %. `displayQty` hides the
+/// rest of an order (a wholly hidden one, `displayQty` 0, is refused).
+pub(super) fn limits() -> OrderLimits {
+    OrderLimits {
+        max_waiting: Some(10),
+        market_band: Some(Rate(50_000_000)),
+        limit_band: None,
+        trailing: Some(TrailRule { every: Duration::from_secs(1), least: Rate(1_000_000) }),
+        icebergs: true,
     }
 }
 

@@ -123,6 +123,7 @@ impl Venue for Bitmex {
             amend_gives_new_id: false,
             max_open_orders: Some(200),
             positions: margin::rules(),
+            limits: margin::limits(),
         }
     }
 

@@ -24,7 +24,7 @@ use super::reading::Reading;
 use super::{Decoder, Encoder, Known, Marks, NativeEnding, NativeError, Quirks, Refused, Venue, connectors};
 use crate::market::{Instrument, Pair, Product, RuleOrigin};
 use crate::order::{CancelReason, SelfTrade};
-use crate::sim::{ClientIdScope, FeeRounding, FeeSchedule, PostOnlyAnswer, Rate, VenueRules};
+use crate::sim::{ClientIdScope, FeeRounding, FeeSchedule, OrderLimits, PostOnlyAnswer, Rate, VenueRules};
 
 use decode::HitbtcProtocol;
 
@@ -100,6 +100,7 @@ impl Venue for Hitbtc {
             amend_gives_new_id: true,
             max_open_orders: None,
             positions: crate::sim::PositionRules::default(),
+            limits: OrderLimits::default(),
         }
     }
 

@@ -8,8 +8,8 @@ use super::Phemex;
 use crate::market::{FundingRate, Instrument, Product};
 use crate::order::{Leverage, MarginMode, PositionMode};
 use crate::sim::{
-    ContractTerms, CrossMargin, MaintenanceOn, OrderMargin, PositionRules, Rate, RiskTier, TrimFirst,
-    ValueRounding,
+    ContractTerms, CrossMargin, MaintenanceOn, OrderLimits, OrderMargin, PositionRules, Rate, RiskTier,
+    TrailRule, TrimFirst, ValueRounding,
 };
 use crate::venue::Venue;
 
@@ -31,6 +31,11 @@ pub(super) fn rules() -> PositionRules {
         steps_down: false,
         set_when_flat: false,
     }
+}
+
+/// Trailing stops (`TrailingStopPeg`) follow each move; `displayQtyRq` hides the rest of an order.
+pub(super) fn limits() -> OrderLimits {
+    OrderLimits { trailing: Some(TrailRule::default()), icebergs: true, ..OrderLimits::default() }
 }
 
 /// Funding at 00:00, 08:00 and 16:00 UTC; cross at 10x unless set. Contracts on USDT reckon in 10⁻⁸, those on USD in

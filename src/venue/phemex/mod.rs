@@ -114,6 +114,7 @@ impl Venue for Phemex {
             amend_gives_new_id: false,
             max_open_orders: None,
             positions: margin::rules(),
+            limits: margin::limits(),
         }
     }
 
