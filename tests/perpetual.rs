@@ -1207,3 +1207,84 @@ fn prices_have_bands() {
         assert_eq!(scene.send(A, RequestBody::Place(order)), want, "{side} at {price}");
     }
 }
+
+/// Numbers that look random, the same on each run.
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, most: u64) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % most
+    }
+}
+
+/// Accounts are looked at only where their risk can change: after each mark nobody who is lost is left, whatever the
+/// venue reckons with, however the mark walks and leaps, and whatever accounts do between.
+#[test]
+fn nobody_who_is_lost_is_left_after_a_mark() {
+    for (name, symbol, pair, product, scales) in [
+        ("bitmex", "XBTUSD", "XBT-USD", inverse(), (1, 0)),
+        ("bitmex", "XBTUSDT", "XBT-USDT", linear("0.000001"), (1, 0)),
+        ("bitget", "BTCUSDT", "BTC-USDT", linear("1"), (1, 3)),
+        ("phemex", "BTCUSDT", "BTC-USDT", linear("1"), (1, 3)),
+        ("bitmart", "BTCUSDT", "BTC-USDT", linear("0.001"), (1, 0)),
+    ] {
+        let config = market(venue(name).unwrap(), symbol, pair, product, scales, "0");
+        let mut scene = Scene::new(name, config);
+        let mut dice = Dice(7);
+        let inverse = symbol == "XBTUSD";
+        let size = |dice: &mut Dice| match (inverse, scales.1) {
+            (true, _) => 1_000 + dice.below(200_000),
+            (_, 0) if name == "bitmart" => 1 + dice.below(60),
+            (_, 0) => 1_000 + dice.below(60_000),
+            _ => 1 + dice.below(60),
+        };
+        scene.mark("60000");
+        scene.book("59999.9", "60000.0");
+        let accounts: Vec<AccountId> = (1..=60).map(AccountId).collect();
+        for account in &accounts {
+            scene.account(*account, if inverse { "0.05" } else { "1000" });
+            let leverage = Leverage::times([3, 10, 25, 50, 100][dice.below(5) as usize]);
+            if dice.below(2) == 0 {
+                scene.set(*account, Setting::Margin(MarginMode::Isolated));
+            }
+            scene.set(*account, Setting::Leverage { side: None, leverage });
+        }
+        let (mut price, mut liquidated, mut left) = (600_000_i64, 0, 0);
+        for step in 0..1_500 {
+            scene.wait(1);
+            let leap = if dice.below(100) == 0 { 20_000 } else { 400 };
+            price = (price + dice.below(2 * leap + 1) as i64 - leap as i64).clamp(300_000, 900_000);
+            let mark = Decimal::new(price, 1).to_string();
+            let from = scene.told.len();
+            scene.mark(&mark);
+            liquidated +=
+                scene.told[from..].iter().filter(|told| matches!(told, UpdateBody::Liquidation(_))).count();
+            for account in &accounts {
+                let free = scene.sim.balance(*account, scene.settle).available();
+                for position in scene.sim.positions(*account, ONE).iter().filter(|p| !p.qty.is_zero()) {
+                    let behind =
+                        if position.margin == MarginMode::Isolated { position.assigned } else { free };
+                    assert!(
+                        behind + position.unrealised > position.maintenance,
+                        "{name} {symbol} step {step} at {mark}: {position:?}"
+                    );
+                    left += 1;
+                }
+            }
+            // Somebody trades, and somebody is given or takes money.
+            let account = accounts[dice.below(60) as usize];
+            let (below, above) = (Decimal::new(price - 1, 1).to_string(), Decimal::new(price, 1).to_string());
+            scene.book(&below, &above);
+            let side = if dice.below(2) == 0 { Side::Buy } else { Side::Sell };
+            let order = NewOrder::market(ONE, side, Qty::from_units(size(&mut dice) as i64));
+            scene.send(account, RequestBody::Place(order));
+            let (account, out) = (accounts[dice.below(60) as usize], dice.below(3) == 0);
+            let amount = scene.sim.balance(account, scene.settle).total.0 / if out { -4 } else { 20 };
+            let amount = Money(amount.max(-scene.sim.available(account, scene.settle).0.max(0)));
+            scene.apply(Input::Admin(Admin::Deposit { account, asset: scene.settle, amount }));
+        }
+        assert!(liquidated > 20 && left > 1_000, "{name} {symbol}: {liquidated} liquidated, {left} left");
+        scene.check();
+    }
+}

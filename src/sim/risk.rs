@@ -188,6 +188,7 @@ impl SimulatedExchange {
         }
         while let Some(account) = self.positions.uneasy.pop_first() {
             self.check_account(account, updates);
+            self.positions.doubt(account);
             while let Some((account, market)) = self.positions.to_trim.pop_first() {
                 if let Some(mut floor) = self.floor(market, updates) {
                     floor.trim(account);
@@ -196,12 +197,15 @@ impl SimulatedExchange {
         }
     }
 
-    /// A mark price moved: everybody who holds the contract, in ascending order.
+    /// A mark price moved: everybody whose risk that can change, in ascending order.
     fn check_market(&mut self, market: InstrumentId, updates: &mut Vec<Update>) {
-        let mut next = self.positions.exposed(market).next();
-        while let Some(account) = next {
+        while let Some(account) = self.accounts.next_moved() {
+            self.positions.doubt(account);
+        }
+        let Some(mark) = self.positions.mark(market) else { return };
+        for account in self.positions.watch[market.index()].due(mark.price) {
             self.check_account(account, updates);
-            next = self.positions.exposed_after(market, account);
+            self.positions.set_bounds(&mut self.accounts, account);
         }
     }
 

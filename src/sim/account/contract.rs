@@ -316,6 +316,11 @@ impl Contract {
         Ratio { num: i128::from(taker.0.max(0)), den: RATE_ONE }.of_up(Money(worth.0.max(0)))
     }
 
+    /// What the taker's fee on a value is, rounded up; nothing where takers are paid.
+    pub(crate) fn taker_fee(&self, value: Money, taker: Rate) -> Money {
+        Ratio { num: i128::from(taker.0.max(0)), den: RATE_ONE }.of_up(value)
+    }
+
     /// A share of a value that funding moves: positive where longs pay. Rounded against who pays.
     pub(crate) fn funding(&self, value: Money, rate: FundingRate) -> Money {
         let exact = value.0.saturating_mul(i128::from(rate.units()));

@@ -36,6 +36,9 @@ pub(crate) struct About {
 struct Account {
     balances: Vec<Balance>,
     volume: Volume,
+    /// Whether somebody wants to know when its balance changes.
+    #[serde(skip)]
+    watched: bool,
 }
 
 /// All accounts, the system's included.
@@ -49,6 +52,9 @@ pub(crate) struct Accounts {
     system: [Vec<Money>; 5],
     entries: u64,
     transactions: u64,
+    /// Watched accounts whose balances have changed.
+    #[serde(skip)]
+    moved: Vec<AccountId>,
 }
 
 fn system_index(owner: Owner) -> usize {
@@ -66,7 +72,7 @@ impl Accounts {
         let count = assets.len();
         let (assets, scales) = assets.into_iter().unzip();
         let system = std::array::from_fn(|_| vec![Money::ZERO; count]);
-        Self { assets, scales, accounts: Vec::new(), system, entries: 0, transactions: 0 }
+        Self { assets, scales, accounts: Vec::new(), system, entries: 0, transactions: 0, moved: Vec::new() }
     }
 
     pub(crate) fn assets(&self) -> &[Asset] {
@@ -83,7 +89,20 @@ impl Accounts {
             self.accounts.resize(at + 1, None);
         }
         let balances = vec![Balance::default(); self.assets.len()];
-        self.accounts[at].get_or_insert(Account { balances, volume: Volume::default() });
+        self.accounts[at].get_or_insert(Account { balances, volume: Volume::default(), watched: false });
+    }
+
+    /// From now on it is noted when an account's balance changes.
+    pub(crate) fn watch(&mut self, account: AccountId) {
+        if let Some(Some(account)) = self.accounts.get_mut(account.0 as usize) {
+            account.watched = true;
+        }
+    }
+
+    /// A watched account whose balance has changed since it was last watched.
+    #[inline]
+    pub(crate) fn next_moved(&mut self) -> Option<AccountId> {
+        self.moved.pop()
     }
 
     fn account(&self, account: AccountId) -> Option<&Account> {
@@ -135,7 +154,12 @@ impl Accounts {
         let asset = usize::from(posting.asset);
         let after = match posting.owner {
             Owner::Account(account) => {
-                let Some(Some(account)) = self.accounts.get_mut(account.0 as usize) else { return };
+                let id = account;
+                let Some(Some(account)) = self.accounts.get_mut(id.0 as usize) else { return };
+                if account.watched {
+                    account.watched = false;
+                    self.moved.push(id);
+                }
                 let balance = &mut account.balances[asset];
                 balance.total += posting.amount;
                 balance.held += posting.hold;

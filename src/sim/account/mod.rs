@@ -12,6 +12,7 @@ mod margin;
 mod positions;
 #[cfg(test)]
 mod tests;
+mod watch;
 
 pub(crate) use contract::{Contract, RATE_ONE};
 pub(crate) use fees::{FeeModel, Volume};

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use super::contract::Contract;
+use super::watch::Watch;
 use crate::market::{FinePrice, FundingRate, InstrumentId, News, Price, Qty, Side, Timestamp};
 use crate::order::{
     AccountId, Leverage, MarginMode, Money, OrderId, PositionEffect, PositionMode, PositionSide,
@@ -165,7 +166,9 @@ pub(crate) struct Positions {
     pub(crate) told: Vec<Told>,
     traders: Vec<Trader>,
     /// By market: who holds any.
-    exposed: Vec<BTreeSet<AccountId>>,
+    pub(super) exposed: Vec<BTreeSet<AccountId>>,
+    /// By market: at which marks who of them is looked at.
+    pub(crate) watch: Vec<Watch>,
     /// Whose risk must be looked at: they filled, or their margin changed.
     pub(crate) uneasy: BTreeSet<AccountId>,
     /// Whose closing orders may come to more than their position.
@@ -188,6 +191,7 @@ impl Positions {
             told: vec![Told::default(); markets],
             traders: Vec::new(),
             exposed: vec![BTreeSet::new(); markets],
+            watch: vec![Watch::default(); markets],
             uneasy: BTreeSet::new(),
             to_trim: BTreeSet::new(),
         }
@@ -207,6 +211,7 @@ impl Positions {
                     && let Some(exposed) = self.exposed.get_mut(market)
                 {
                     exposed.insert(AccountId(at as u32));
+                    self.watch[market].doubt(AccountId(at as u32));
                 }
             }
         }
@@ -287,12 +292,6 @@ impl Positions {
         self.exposed.get(market.index()).into_iter().flatten().copied()
     }
 
-    /// Who of them comes after an account.
-    pub(crate) fn exposed_after(&self, market: InstrumentId, account: AccountId) -> Option<AccountId> {
-        let exposed = self.exposed.get(market.index())?;
-        exposed.range((std::ops::Bound::Excluded(account), std::ops::Bound::Unbounded)).next().copied()
-    }
-
     /// Books the fill of an order of an account at its venue's price.
     pub(crate) fn fill(
         &mut self,
@@ -342,8 +341,10 @@ impl Positions {
         }
         if holding.is_flat() {
             self.exposed[market.index()].remove(&account);
+            self.watch[market.index()].forget(account);
         } else {
             self.exposed[market.index()].insert(account);
+            self.watch[market.index()].doubt(account);
         }
         self.uneasy.insert(account);
         if !holding.closing.is_empty() {
@@ -394,6 +395,7 @@ impl Positions {
         holding.legs[at] = leg.without(qty, quantum);
         if holding.is_flat() {
             self.exposed[market.index()].remove(&account);
+            self.watch[market.index()].forget(account);
         }
         self.to_trim.insert((account, market));
         Some(leg)

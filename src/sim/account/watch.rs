@@ -1,0 +1,161 @@
+//! Who must be looked at when a mark price moves: for each contract and account the prices between which nothing can be
+//! lost, however the account's other contracts move inside theirs.
+//!
+//! An account whose balance or positions changed is looked at on the next mark, and gets its bounds then; between them it
+//! costs nothing. Bounds are no state: an exchange that is restored looks at everybody once.
+//! Never here: what an account needs (`margin`), what happens to one that is lost (`risk`).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::contract::Contract;
+use super::ledger::Accounts;
+use super::positions::{Leg, Positions};
+use crate::market::{FinePrice, InstrumentId, Qty};
+use crate::order::{AccountId, MarginMode, Money};
+use crate::sim::{MaintenanceOn, Rate};
+
+/// The bounds of one contract's accounts.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Watch {
+    /// Looked at on each mark: they have no bounds.
+    always: BTreeSet<AccountId>,
+    /// Looked at where the mark is at or below, at or above.
+    low: BTreeSet<(FinePrice, AccountId)>,
+    high: BTreeSet<(FinePrice, AccountId)>,
+    bounds: BTreeMap<AccountId, (FinePrice, FinePrice)>,
+}
+
+impl Watch {
+    fn drop_bounds(&mut self, account: AccountId) {
+        if let Some((low, high)) = self.bounds.remove(&account) {
+            self.low.remove(&(low, account));
+            self.high.remove(&(high, account));
+        }
+    }
+
+    /// It holds nothing any more.
+    pub(crate) fn forget(&mut self, account: AccountId) {
+        self.drop_bounds(account);
+        self.always.remove(&account);
+    }
+
+    /// Its bounds hold no more.
+    pub(crate) fn doubt(&mut self, account: AccountId) {
+        self.drop_bounds(account);
+        self.always.insert(account);
+    }
+
+    fn bound(&mut self, account: AccountId, low: FinePrice, high: FinePrice) {
+        self.forget(account);
+        self.low.insert((low, account));
+        self.high.insert((high, account));
+        self.bounds.insert(account, (low, high));
+    }
+
+    /// Who must be looked at when the mark is at a price, ascending.
+    pub(crate) fn due(&self, mark: FinePrice) -> BTreeSet<AccountId> {
+        let low = self.low.range((mark, AccountId(0))..).map(|(_, account)| *account);
+        let high = self.high.range(..=(mark, AccountId(u32::MAX))).map(|(_, account)| *account);
+        self.always.iter().copied().chain(low).chain(high).collect()
+    }
+}
+
+/// How much a position may lose: nothing of it must be lost at any mark between two.
+#[derive(Clone, Copy, Debug)]
+struct Slack<'a> {
+    contract: &'a Contract,
+    on: MaintenanceOn,
+    closing_fee: bool,
+    taker: Rate,
+}
+
+impl Slack<'_> {
+    /// Gains less maintenance at a mark.
+    fn at(&self, leg: &Leg, mark: FinePrice) -> Money {
+        self.least(leg, mark, mark)
+    }
+
+    /// No more than gains less maintenance at any mark from `low` to `high`: the least gain, for gains go one way, less
+    /// the most maintenance, which never falls as the value grows.
+    fn least(&self, leg: &Leg, low: FinePrice, high: FinePrice) -> Money {
+        let size = Qty::from_units(leg.qty.units().abs());
+        let gains = |mark| self.contract.worth_at(mark, leg.qty) - leg.cost;
+        let worth = self.contract.value_at(low, size).max(self.contract.value_at(high, size));
+        let on = match self.on {
+            MaintenanceOn::Entry => Money(leg.cost.0.abs()),
+            MaintenanceOn::Mark => worth,
+        };
+        let fee = if self.closing_fee { self.contract.taker_fee(worth, self.taker) } else { Money::ZERO };
+        gains(low).min(gains(high)) - self.contract.maintenance(on) - fee
+    }
+}
+
+impl Positions {
+    /// An account's bounds hold no more, in any contract that it holds.
+    pub(crate) fn doubt(&mut self, account: AccountId) {
+        for market in 0..self.listed.len() {
+            if self.exposed[market].contains(&account) {
+                self.watch[market].doubt(account);
+            }
+        }
+    }
+
+    /// Sets an account's bounds in all contracts that it holds, where it has any: it has just been looked at.
+    pub(crate) fn set_bounds(&mut self, accounts: &mut Accounts, account: AccountId) {
+        for at in 0..self.listed.len() {
+            if !self.exposed[at].contains(&account) {
+                continue;
+            }
+            match self.bounds(accounts, account, InstrumentId(at as u32)) {
+                Some((low, high)) => self.watch[at].bound(account, low, high),
+                None => self.watch[at].doubt(account),
+            }
+        }
+        accounts.watch(account);
+    }
+
+    /// Between which marks a contract takes no more than its share of what an account can lose.
+    fn bounds(
+        &self,
+        accounts: &Accounts,
+        account: AccountId,
+        market: InstrumentId,
+    ) -> Option<(FinePrice, FinePrice)> {
+        let (contract, holding) = (self.contract(market)?, self.holding(account, market)?);
+        let mark = self.mark(market)?.price;
+        let (on, closing_fee) = (self.rules.maintenance, self.rules.closing_fee);
+        let slack = Slack { contract, on, closing_fee, taker: self.taker(market) };
+        let legs = || holding.legs.iter().filter(|leg| !leg.qty.is_zero());
+        let share = match holding.margin {
+            MarginMode::Isolated => Money::ZERO,
+            MarginMode::Cross => {
+                let standing = self.standing(accounts, account, contract.settle);
+                let left = standing.free + standing.unrealised - standing.maintenance;
+                Money(left.0 / self.crosses(account, contract.settle).max(1))
+            }
+        };
+        let holds = |low: FinePrice, high: FinePrice| match holding.margin {
+            MarginMode::Isolated => legs().all(|leg| (leg.margin + slack.least(leg, low, high)).0 > 0),
+            MarginMode::Cross => {
+                let falls: Money = legs().map(|leg| slack.at(leg, mark) - slack.least(leg, low, high)).sum();
+                falls < share
+            }
+        };
+        // A sixteenth of the price, then less and less: near its liquidation an account is looked at on each mark.
+        let around = (0..10).map(|halves| mark.units() / 16 >> halves).filter(|away| *away > 0);
+        let between = |away: i64| {
+            let at = |units: i64| FinePrice::from_units(units);
+            Some((at(mark.units() - away), at(mark.units().checked_add(away)?)))
+        };
+        around.filter_map(between).find(|(low, high)| holds(*low, *high))
+    }
+
+    /// In how many contracts that settle in an asset an account has cross positions.
+    fn crosses(&self, account: AccountId, settle: u16) -> i128 {
+        let crosses = self.holdings(account).filter(|(market, holding)| {
+            let same = self.contract(*market).is_some_and(|contract| contract.settle == settle);
+            same && holding.margin == MarginMode::Cross && !holding.is_flat()
+        });
+        crosses.count() as i128
+    }
+}
