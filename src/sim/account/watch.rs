@@ -14,6 +14,9 @@ use crate::market::{FinePrice, InstrumentId, Qty};
 use crate::order::{AccountId, MarginMode, Money};
 use crate::sim::{MaintenanceOn, Rate};
 
+/// How often the widest bounds are halved at most.
+const NARROWEST: i64 = 9;
+
 /// The bounds of one contract's accounts.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Watch {
@@ -141,13 +144,14 @@ impl Positions {
                 falls < share
             }
         };
-        // A sixteenth of the price, then less and less: near its liquidation an account is looked at on each mark.
-        let around = (0..10).map(|halves| mark.units() / 16 >> halves).filter(|away| *away > 0);
-        let between = |away: i64| {
-            let at = |units: i64| FinePrice::from_units(units);
-            Some((at(mark.units() - away), at(mark.units().checked_add(away)?)))
+        // A sixteenth of the price, then less and less; where the last of them is too much, it is looked at on each mark.
+        let between = |halves: i64| {
+            let away = (mark.units() / 16) >> halves;
+            let (low, high) = (mark.units().checked_sub(away)?, mark.units().checked_add(away)?);
+            Some((FinePrice::from_units(low), FinePrice::from_units(high))).filter(|_| away > 0)
         };
-        around.filter_map(between).find(|(low, high)| holds(*low, *high))
+        between(NARROWEST).filter(|(low, high)| holds(*low, *high))?;
+        (0..=NARROWEST).filter_map(between).find(|(low, high)| holds(*low, *high))
     }
 
     /// In how many contracts that settle in an asset an account has cross positions.
