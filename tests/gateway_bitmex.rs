@@ -358,5 +358,18 @@ fn no_field_of_any_type_stops_it() {
     }
     let (status, _) = served.ask("POST", "/bitmex/api/v1/order", &[], &"x".repeat(3 << 20));
     assert_eq!(status, 413);
+    let mut socket = served.socket();
+    for op in ["subscribe", "unsubscribe", "authKeyExpires", "cancelAllAfter", "dance"] {
+        for odd in ODD {
+            socket.send(Message::text(format!(r#"{{"op":"{op}","args":[{odd},{odd}]}}"#))).unwrap();
+            socket.send(Message::text(format!(r#"{{"op":{odd},"args":{odd}}}"#))).unwrap();
+        }
+    }
+    socket.send(Message::text("ping")).unwrap();
+    let mut told = 0;
+    while socket.read().unwrap() != Message::text("pong") {
+        told += 1;
+    }
+    assert!(told > 5 * ODD.len(), "each frame has an answer, {told}");
     assert_eq!(served.ask("GET", "/bitmex/api/v1", &[], "").0, 200, "it goes on");
 }

@@ -1,7 +1,7 @@
 //! BitMEX, contracts and spot: symbols, catalogue, fees, errors, its public frames both ways, and its own interface for
 //! whoever serves it (`api`).
 //!
-//! Never here: margin and positions.
+//! Never here: what a position needs and what becomes of it; `margin` has the numbers that the engine reckons with.
 //! Start at [`Bitmex`]; `wire` has the frames as types, `decode` has the rules of ids and tables, `rest` the list of
 //! instruments.
 

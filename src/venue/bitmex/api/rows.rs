@@ -498,7 +498,12 @@ pub(super) fn event(paper: &PaperExchange, account: &Account, event: &Event) -> 
         Happened::Order { session, state, fill, .. } => {
             let trader = paper.trader(*session)?;
             let known = at(paper.names(), trader.by_exchange_id(state.id)?, state);
-            let row = fill.and_then(|fill| trader.fills().iter().rev().find(|row| row.fill.id == fill));
+            // Fills come in the order of their numbers.
+            let fills = trader.fills();
+            let row = fill.and_then(|fill| {
+                let found = fills.binary_search_by_key(&fill, |row| row.fill.id);
+                found.ok().and_then(|found| fills.get(found))
+            });
             match row {
                 Some(row) => execution(paper, account, &known, (kind, &exec_id(row.fill.id)), Some(row)),
                 None => execution(paper, account, &known, (kind, &id), None),
