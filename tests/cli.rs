@@ -129,6 +129,76 @@ fn an_account_is_kept_between_sessions() {
     insta::assert_snapshot!(shown.join("\n"));
 }
 
+/// A position goes on in the next session, with what was put aside for it; closed, it leaves the file.
+#[test]
+fn a_position_is_kept_between_sessions() {
+    let run = Run::new();
+    let session = |more: &[&str], commands: &str| {
+        let named = [
+            "connect",
+            "bitmex_perpetual_paper_trade",
+            "--synth",
+            "7",
+            "--account",
+            "kept",
+            "--pair",
+            "XBT-USD",
+        ];
+        run.show(&[&named[..], more, &["-c", commands]].concat())
+    };
+    let file = run.folder.path().join("accounts/bitmex_perpetual_paper_trade/kept.json");
+    let kept = || {
+        let text = std::fs::read_to_string(&file).unwrap();
+        serde_json::from_str::<serde_json::Value>(&text).unwrap()
+    };
+    let opened = session(
+        &["--balance", "XBT=1"],
+        "leverage XBT-USD 10 isolated; buy 1000 XBT-USD market; step 2s; sell 500 XBT-USD at 90000 close; step 2s",
+    );
+    assert!(opened.starts_with("exit 0"), "{opened}");
+    let first = kept();
+    let position = &first["positions"][0];
+    assert_eq!(
+        (&position["amount"], &position["margin"], &position["leverage"]),
+        (&"1000".into(), &"isolated".into(), &"10".into()),
+        "{first}"
+    );
+    assert_eq!(first["open_orders"][0]["effect"], "close");
+    // Another session: the position is there, its margin is put aside, and the order that closes rejoins.
+    let next = session(&[], "positions; orders");
+    assert!(next.contains("positions of the last session that go on"), "{next}");
+    assert!(next.contains("rejoin at the back of their queues: 1"), "{next}");
+    let second = kept();
+    assert_eq!(second["positions"], first["positions"]);
+    assert_eq!(second["held"]["XBT"], position["assigned"]);
+    // A pair that is not here: it stays in the file.
+    let other = run.show(&[
+        "connect",
+        "bitmex_perpetual_paper_trade",
+        "--synth",
+        "7",
+        "--account",
+        "kept",
+        "--pair",
+        "XBT-USDT",
+        "-c",
+        "positions",
+    ]);
+    assert!(other.contains("positions in pairs that are not here"), "{other}");
+    assert_eq!(kept()["positions"], first["positions"]);
+    // It is closed by an order that could not be one without it.
+    let closed = session(&[], "sell 1000 XBT-USD market close; step 2s");
+    assert!(closed.starts_with("exit 0"), "{closed}");
+    assert_eq!(kept()["positions"], serde_json::Value::Null, "{closed}");
+    // What makes no sense is named, and left alone.
+    let text = std::fs::read_to_string(&file).unwrap();
+    let odd = first["positions"].to_string().replace("\"1000\"", "\"-1000\"");
+    std::fs::write(&file, text.replacen("\"fills\"", &format!("\"positions\": {odd}, \"fills\""), 1))
+        .unwrap();
+    let odd = session(&[], "positions");
+    assert!(odd.contains("the position in XBT-USD cannot go on here"), "{odd}");
+}
+
 #[test]
 fn a_damaged_account_is_named_and_left_alone() {
     let run = Run::new();

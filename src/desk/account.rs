@@ -7,10 +7,14 @@ use rust_decimal::Decimal;
 
 use super::{About, Desk, DeskError, Opened};
 use crate::connector::ClientIds;
-use crate::market::{Asset, Pair};
-use crate::order::{AccountId, Money, SessionId};
-use crate::paper::snapshot::{AccountFile, AccountFolder, AccountLock, KeptOrder, SnapshotJournal};
+use crate::market::decimal::units_of;
+use crate::market::{Asset, Pair, Qty};
+use crate::order::{AccountId, Leverage, Money, SessionId};
+use crate::paper::snapshot::{
+    AccountFile, AccountFolder, AccountLock, KeptOrder, KeptPosition, SnapshotJournal,
+};
 use crate::paper::{Dictionary, JournalError, PaperConnector, PaperExchange, share};
+use crate::sim::Admin;
 use crate::venue::connectors::Connector as Line;
 
 /// Options of the account.
@@ -128,11 +132,13 @@ impl Desk {
         let session = file.session;
         about.account.clone_from(&name);
         (about.session, about.kept) = (session, path.is_some());
+        let positions = file.positions.clone();
         if let (Some(path), Some(lock)) = (path, lock) {
             let journal = SnapshotJournal::new(path, lock, file, ACCOUNT, names);
             paper.set_journal(Box::new(journal));
         }
         paper.open_account(ACCOUNT, SESSION, &deposits)?;
+        hold(&positions, paper, about)?;
         Ok(OpenAccount { session, idle, rejoin })
     }
 
@@ -175,6 +181,62 @@ impl Desk {
         let amounts: BTreeMap<Asset, Decimal> = self.account.balances.iter().cloned().collect();
         Ok(amounts.into_iter().collect())
     }
+}
+
+/// Gives the account the positions of the last session; those in pairs that are not traded here stay in the file.
+fn hold(positions: &[KeptPosition], paper: &mut PaperExchange, about: &mut About) -> Result<(), DeskError> {
+    let (mut held, mut waiting) = (0, 0);
+    for kept in positions {
+        let Some(position) = in_units(kept, paper) else {
+            waiting += 1;
+            continue;
+        };
+        let (instrument, side) = (position.instrument, position.side);
+        paper.admin(Admin::Hold(Box::new(position)))?;
+        let is_there = |state: &crate::sim::PositionState| state.side == side && !state.qty.is_zero();
+        if paper.sim().positions(ACCOUNT, instrument).iter().any(is_there) {
+            held += 1;
+        } else {
+            about
+                .notes
+                .push(format!("the position in {} cannot go on here: it stays in the file", kept.pair));
+        }
+    }
+    if held > 0 {
+        about
+            .notes
+            .push(format!("positions of the last session that go on, without the fundings between: {held}"));
+    }
+    if waiting > 0 {
+        about.notes.push(format!(
+            "positions in pairs that are not here, or too large: {waiting}; they stay in the file"
+        ));
+    }
+    Ok(())
+}
+
+/// A kept position in the numbers of a contract that is traded here; `None` where it is not, or is beyond all bounds.
+fn in_units(kept: &KeptPosition, paper: &PaperExchange) -> Option<crate::sim::KeptPosition> {
+    let names = paper.names();
+    let (instrument, found) = names.find(&kept.pair)?;
+    let settle = &paper.sim().market(instrument)?.contract.as_ref()?.settle;
+    let settle = names.asset_index(settle)?;
+    let money = |amount: Decimal| (amount.abs() <= MOST).then(|| names.money(settle, amount)).flatten();
+    let most = found.qty_decimal(found.rule.max_qty).saturating_mul(Decimal::ONE_THOUSAND);
+    let qty = Some(kept.amount).filter(|amount| amount.abs() <= most)?;
+    Some(crate::sim::KeptPosition {
+        account: ACCOUNT,
+        instrument,
+        side: kept.side,
+        qty: Qty::from_units(i64::try_from(units_of(qty, found.qty_scale)?).ok()?),
+        cost: money(kept.cost)?,
+        assigned: money(kept.assigned)?,
+        realised: money(kept.realised)?,
+        fees: money(kept.fees)?,
+        funding: money(kept.funding)?,
+        margin: kept.margin,
+        leverage: Leverage::from_decimal(kept.leverage)?,
+    })
 }
 
 /// The orders that rejoin, their pair being here again; the others end and leave the file.

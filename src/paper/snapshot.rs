@@ -1,6 +1,6 @@
 //! Paper accounts as JSON files, one an account, written whole at each change.
 //!
-//! `DIR/accounts/<connector>/<name>.json` holds balances and open orders as exact decimals. It is written beside
+//! `DIR/accounts/<connector>/<name>.json` holds balances, positions and open orders as exact decimals. It is written beside
 //! itself, synced and renamed, so that a killed process leaves the last whole state. A file that cannot be read is
 //! an error that names it; it is never overwritten.
 
@@ -15,10 +15,13 @@ use serde::{Deserialize, Serialize};
 
 use super::view::{order_type, trade_type};
 use super::{Dictionary, Journal, JournalError};
-use crate::connector::{OrderRequest, OrderType, TradeType};
+use crate::connector::{OrderRequest, OrderType, PositionAction, TradeType};
 use crate::market::{Asset, Pair, Timestamp};
-use crate::order::{AccountId, ClientOrderId, OrderId, TimeInForce, TriggerBy, TriggerKind};
-use crate::sim::{OrderEvent, OrderState, Owner, Update, UpdateBody};
+use crate::order::{
+    AccountId, ClientOrderId, MarginMode, OrderId, PositionEffect, PositionSide, TimeInForce, TriggerBy,
+    TriggerKind,
+};
+use crate::sim::{OrderEvent, OrderState, Owner, PositionState, Update, UpdateBody};
 
 /// What stands at the top of each file.
 const FORMAT: &str = "papertape account";
@@ -48,8 +51,36 @@ pub struct AccountFile {
     pub held: BTreeMap<Asset, Decimal>,
     /// Its open orders, oldest first.
     pub open_orders: Vec<KeptOrder>,
+    /// Its positions in contracts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub positions: Vec<KeptPosition>,
     /// How many fills it has had in all its sessions.
     pub fills: u64,
+}
+
+/// A position between sessions. Money is in what the contract settles in.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct KeptPosition {
+    /// In what.
+    pub pair: Pair,
+    /// Which of the account's positions in it.
+    pub side: PositionSide,
+    /// Contracts or base, as the venue counts; negative for shorts.
+    pub amount: Decimal,
+    /// What it cost: positive for longs, negative for shorts; the other way round where the contract is inverse.
+    pub cost: Decimal,
+    /// What is put aside for it (isolated).
+    pub assigned: Decimal,
+    /// What closing has gained since it was last flat.
+    pub realised: Decimal,
+    /// Fees paid since then.
+    pub fees: Decimal,
+    /// Funding paid since then, negative where received.
+    pub funding: Decimal,
+    /// What stands behind it.
+    pub margin: MarginMode,
+    /// How many times its margin it may be worth.
+    pub leverage: Decimal,
 }
 
 /// An open order between sessions.
@@ -73,6 +104,15 @@ pub struct KeptOrder {
     pub tif: TimeInForce,
     /// What it waits for.
     pub trigger: Option<(TriggerKind, Decimal, TriggerBy)>,
+    /// Whether it opens or closes a position.
+    #[serde(default, skip_serializing_if = "is_net")]
+    pub effect: PositionEffect,
+}
+
+// The shape that serde asks for.
+#[allow(clippy::trivially_copy_pass_by_ref)]
+fn is_net(effect: &PositionEffect) -> bool {
+    *effect == PositionEffect::Net
 }
 
 impl KeptOrder {
@@ -83,6 +123,11 @@ impl KeptOrder {
             time_in_force: self.tif,
             trigger: self.trigger,
             quantize: false,
+            position: match self.effect {
+                PositionEffect::Net => PositionAction::Nil,
+                PositionEffect::Open => PositionAction::Open,
+                PositionEffect::Close => PositionAction::Close,
+            },
             ..OrderRequest::new(self.side, self.pair.clone(), left, self.order_type, self.price)
         }
     }
@@ -102,6 +147,7 @@ impl AccountFile {
             balances: BTreeMap::new(),
             held: BTreeMap::new(),
             open_orders: Vec::new(),
+            positions: Vec::new(),
             fills: 0,
         }
     }
@@ -261,6 +307,36 @@ impl SnapshotJournal {
         }
     }
 
+    fn see_position(&mut self, state: &PositionState) {
+        let Some(instrument) = self.names.instrument(state.instrument) else { return };
+        let pair = instrument.pair.clone();
+        // A mode has its own positions: those of the other one are gone.
+        let same = |kept: &KeptPosition| {
+            kept.pair == pair
+                && (kept.side == state.side
+                    || (kept.side == PositionSide::Net) != (state.side == PositionSide::Net))
+        };
+        self.changed = true;
+        self.file.positions.retain(|kept| !same(kept));
+        if state.qty.is_zero() {
+            return;
+        }
+        let money = |money| self.names.decimal(state.settle, money);
+        let isolated = state.margin == MarginMode::Isolated;
+        self.file.positions.push(KeptPosition {
+            pair,
+            side: state.side,
+            amount: instrument.qty_decimal(state.qty),
+            cost: money(state.cost),
+            assigned: if isolated { money(state.assigned) } else { Decimal::ZERO },
+            realised: money(state.realised),
+            fees: money(state.fees),
+            funding: money(state.funding),
+            margin: state.margin,
+            leverage: state.leverage.to_decimal(),
+        });
+    }
+
     fn kept(&self, state: &OrderState) -> Option<KeptOrder> {
         let instrument = self.names.instrument(state.instrument)?;
         Some(KeptOrder {
@@ -272,6 +348,7 @@ impl SnapshotJournal {
             amount: instrument.qty_decimal(state.qty),
             filled: instrument.qty_decimal(state.filled),
             tif: state.tif,
+            effect: state.effect(),
             trigger: state
                 .trigger()
                 .filter(|_| state.status == crate::order::OrderStatus::Waiting)
@@ -302,6 +379,7 @@ impl Journal for SnapshotJournal {
                         self.see_order(order.event, state);
                     }
                 }
+                UpdateBody::Position(state) if state.account == self.account => self.see_position(state),
                 UpdateBody::Fill(fill) if fill.account == self.account => self.file.fills += 1,
                 _ => continue,
             }
@@ -342,6 +420,7 @@ mod tests {
             filled: "0.1".parse().unwrap(),
             tif: TimeInForce::Gtc,
             trigger: None,
+            effect: PositionEffect::Net,
         });
         file.write(&path).unwrap();
         assert_eq!(AccountFile::read(&path).unwrap(), Some(file.clone()));

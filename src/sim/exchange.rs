@@ -425,6 +425,7 @@ impl SimulatedExchange {
                     self.accounts.post(self.now, row, About::default(), updates);
                 }
             }
+            Admin::Hold(kept) => self.hold_position(kept, updates),
             Admin::EndSession(account) => self.end_all(*account, None, CancelReason::SessionEnded, updates),
         }
     }

@@ -7,7 +7,8 @@ use std::time::Duration;
 use super::account::{About, Mark, Posting, gains};
 use super::wire::hand_on;
 use super::{
-    Cause, FundingPayment, Liquidation, Owner, PositionState, Setting, SimulatedExchange, Update, UpdateBody,
+    Cause, FundingPayment, KeptPosition, Liquidation, Owner, PositionState, Setting, SimulatedExchange,
+    Update, UpdateBody,
 };
 use crate::market::{FinePrice, Group, InstrumentId, MarketEvent, News, Qty, Side, Timestamp};
 use crate::order::{
@@ -411,6 +412,22 @@ impl SimulatedExchange {
         let contract = self.positions.contract(shown.instrument)?;
         let value = if contract.gains_falling(shown.qty) { shown.value + less } else { shown.value - less };
         contract.price_of(value, Qty::from_units(shown.qty.units().abs()))
+    }
+
+    /// An account goes on with a position of an earlier session.
+    pub(super) fn hold_position(&mut self, kept: &KeptPosition, updates: &mut Vec<Update>) {
+        let KeptPosition { account, instrument: market, .. } = *kept;
+        let Some(settle) = self.positions.contract(market).map(|contract| contract.settle) else { return };
+        if !self.accounts.is_open(account) {
+            return;
+        }
+        let free = self.accounts.balance(account, settle).available();
+        let isolated = kept.margin == MarginMode::Isolated;
+        let put_aside = if isolated { kept.assigned.min(free).max(Money::ZERO) } else { Money::ZERO };
+        if !self.positions.hold(kept, put_aside, self.now) {
+            return;
+        }
+        self.book_margin(account, market, settle, put_aside, updates);
     }
 
     /// Carries out a setting. Refused ones change nothing.

@@ -122,6 +122,35 @@ pub enum Admin {
     },
     /// Cancels everything an account has open, as `SessionEnded`.
     EndSession(AccountId),
+    /// An account goes on with a position of an earlier session; nothing happens where it cannot be one.
+    Hold(Box<KeptPosition>),
+}
+
+/// A position of an earlier session. Money is in the settlement currency's smallest unit.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeptPosition {
+    /// Whose.
+    pub account: AccountId,
+    /// In what.
+    pub instrument: InstrumentId,
+    /// Which of the account's positions in it; the account's mode follows from it.
+    pub side: PositionSide,
+    /// Contracts, negative for shorts; not zero.
+    pub qty: Qty,
+    /// What they cost, signed as [`PositionState::cost`] is.
+    pub cost: Money,
+    /// What was put aside for it (isolated); as much of it as is available is put aside again.
+    pub assigned: Money,
+    /// What closing gained, fees paid and funding paid since it was last flat.
+    pub realised: Money,
+    /// See there.
+    pub fees: Money,
+    /// See there.
+    pub funding: Money,
+    /// What stands behind it.
+    pub margin: MarginMode,
+    /// How many times its margin it may be worth.
+    pub leverage: Leverage,
 }
 
 /// What the exchange says. Handed on at once and forgotten: closed orders, fills and ledger rows leave memory.

@@ -173,7 +173,7 @@ impl Contract {
     }
 
     /// The sign of what `qty` contracts cost: an inverse contract is paid for in what it is worth less of.
-    fn sign(&self) -> i128 {
+    pub(super) fn sign(&self) -> i128 {
         if self.inverse { -1 } else { 1 }
     }
 

@@ -12,7 +12,7 @@ use crate::market::{FinePrice, FundingRate, InstrumentId, News, Price, Qty, Side
 use crate::order::{
     AccountId, Leverage, MarginMode, Money, OrderId, PositionEffect, PositionMode, PositionSide,
 };
-use crate::sim::{FundingTimes, MarkSource, PositionRules, Rate};
+use crate::sim::{FundingTimes, KeptPosition, MarkSource, PositionRules, Rate};
 
 /// The middle of the book is looked at so often, in nanoseconds.
 const LOOK: i64 = 100_000_000;
@@ -290,6 +290,62 @@ impl Positions {
     /// Who holds any of a contract, in ascending order.
     pub(crate) fn exposed(&self, market: InstrumentId) -> impl Iterator<Item = AccountId> {
         self.exposed.get(market.index()).into_iter().flatten().copied()
+    }
+
+    /// Gives an account a position that it had. False where it cannot have it: it holds one there, the venue has no such
+    /// mode, or what it cost does not fit what it is.
+    pub(crate) fn hold(&mut self, kept: &KeptPosition, put_aside: Money, now: Timestamp) -> bool {
+        let (account, market) = (kept.account, kept.instrument);
+        let (mode, at) = match kept.side {
+            PositionSide::Net => (PositionMode::OneWay, 0),
+            PositionSide::Long => (PositionMode::Hedge, 0),
+            PositionSide::Short => (PositionMode::Hedge, 1),
+        };
+        let (rules, taker) =
+            (self.rules, self.listed.get(market.index()).and_then(Option::as_ref).map(|l| l.taker));
+        let (Some(contract), Some(taker)) = (self.contract(market).cloned(), taker) else { return false };
+        let sign = contract.sign() * i128::from(kept.qty.units().signum());
+        let side_fits = match kept.side {
+            PositionSide::Net => true,
+            PositionSide::Long => kept.qty.units() > 0,
+            PositionSide::Short => kept.qty.units() < 0,
+        };
+        let fits = !kept.qty.is_zero() && kept.cost.0.signum() == sign && side_fits;
+        if !fits || (mode == PositionMode::Hedge && !rules.hedge) {
+            return false;
+        }
+        let Some(holding) = self.holding_mut(account, market) else { return false };
+        if !holding.legs[at].qty.is_zero() || (holding.mode != mode && !holding.is_flat()) {
+            return false;
+        }
+        (holding.mode, holding.margin) = (mode, kept.margin);
+        let leverage = kept.leverage.min(contract.max_leverage());
+        match kept.side {
+            PositionSide::Net => holding.leverage = [leverage; 2],
+            PositionSide::Long | PositionSide::Short => holding.leverage[at] = leverage,
+        }
+        let value = Money(kept.cost.0.abs());
+        let needs = contract.initial(leverage, value).of_up(value);
+        let fee =
+            if rules.reserve { contract.closing_fee(kept.qty, value, needs, taker) } else { Money::ZERO };
+        let reserve = fee.min(put_aside);
+        holding.legs[at] = Leg {
+            qty: kept.qty,
+            cost: kept.cost,
+            margin: put_aside - reserve,
+            reserve,
+            realised: kept.realised,
+            fees: kept.fees,
+            funding: kept.funding,
+            opened: now,
+        };
+        if rules.mode_of_account {
+            self.set_default_mode(account, mode);
+        }
+        self.exposed[market.index()].insert(account);
+        self.watch[market.index()].doubt(account);
+        self.uneasy.insert(account);
+        true
     }
 
     /// Books the fill of an order of an account at its venue's price.
