@@ -66,10 +66,16 @@ fn inverse() -> Product {
 
 impl Scene {
     fn new(name: &str, market: MarketConfig) -> Self {
+        Self::of(name, vec![market])
+    }
+
+    /// The first market is the contract.
+    fn of(name: &str, markets: Vec<MarketConfig>) -> Self {
         let rules = venue(name).unwrap().rules();
-        let (instrument, settle) = (market.instrument.clone(), market.contract.clone().unwrap().settle);
+        let (instrument, contract) = (markets[0].instrument.clone(), markets[0].contract.clone());
+        let settle = contract.unwrap().settle;
         let config =
-            SimConfig { latency: LatencyModel::None, venue: rules, ..SimConfig::realistic(vec![market], 1) };
+            SimConfig { latency: LatencyModel::None, venue: rules, ..SimConfig::realistic(markets, 1) };
         let sim = SimulatedExchange::new(config).unwrap();
         let settle = sim.asset_index(&settle).unwrap();
         let now = "2026-01-05T00:00:01Z".parse().unwrap();
@@ -630,6 +636,45 @@ fn settings_are_refused_as_the_venues_do() {
     assert_eq!(
         bitmex.set(A, Setting::Position(PositionMode::Hedge)),
         OrderEvent::Rejected(RejectReason::ModeNotSupported)
+    );
+}
+
+/// An order on spot is no reason to refuse the mode of contracts (found by a client's suite after another's).
+#[test]
+fn an_open_order_on_spot_keeps_no_position_mode() {
+    let bitmart = venue("bitmart").unwrap();
+    let contract = market(bitmart, "BTCUSDT", "BTC-USDT", linear("0.001"), (1, 0), "0");
+    let spot = Instrument::spot("BTC_USDT", "BTC-USDT".parse().unwrap(), 1, 5).unwrap();
+    let spot = MarketConfig::spot(spot, FeeSchedule::flat_rates(Rate(0), Rate(0), "test"));
+    let mut scene = Scene::of("bitmart", vec![contract, spot.clone()]);
+    scene.account(A, "1000");
+    let price = spot.instrument.price("60000").unwrap();
+    let qty = spot.instrument.qty("0.001").unwrap();
+    let level = |side, price| {
+        let price = spot.instrument.price(price).unwrap();
+        MarketEvent::Level { side, price, qty: Qty::from_units(1_000_000) }
+    };
+    let events = [level(Side::Buy, "60999.9"), level(Side::Sell, "61000")];
+    let now = scene.now;
+    scene.apply(Input::Market(Group {
+        instrument: InstrumentId(1),
+        kind: GroupKind::Snapshot,
+        exchange_time: now,
+        receive_time: now,
+        events: &events,
+        ids: &[],
+    }));
+    let order = NewOrder::limit(InstrumentId(1), Side::Buy, qty, price);
+    assert_eq!(scene.send(A, RequestBody::Place(order)), OrderEvent::Accepted);
+    assert_eq!(scene.set(A, Setting::Position(PositionMode::Hedge)), OrderEvent::Done);
+    assert_eq!(scene.sim.open_orders(A).len(), 1);
+    scene.book("60999.9", "61000");
+    let qty = scene.instrument.qty("1").unwrap();
+    let order = NewOrder { effect: PositionEffect::Open, ..NewOrder::limit(ONE, Side::Buy, qty, price) };
+    assert_eq!(scene.send(A, RequestBody::Place(order)), OrderEvent::Accepted);
+    assert_eq!(
+        scene.set(A, Setting::Position(PositionMode::OneWay)),
+        OrderEvent::Rejected(RejectReason::PositionsOpen)
     );
 }
 

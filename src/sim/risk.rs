@@ -605,9 +605,11 @@ impl SimulatedExchange {
             return Err(RejectReason::ModeNotSupported);
         }
         let of_account = self.positions.rules.mode_of_account;
-        let all = 0..self.markets.len() as u32;
-        let free = |at: u32| self.is_free(account, InstrumentId(at));
-        let allowed = if of_account { all.clone().all(free) } else { self.is_free(account, market) };
+        // Orders on spot have no position.
+        let allowed = match of_account {
+            true => self.positions.contracts().all(|contract| self.is_free(account, contract)),
+            false => self.is_free(account, market),
+        };
         if !allowed {
             return Err(RejectReason::PositionsOpen);
         }

@@ -251,6 +251,10 @@ async def streams():
         seen = (await asyncio.wait_for(task, 10))[-1]
         check(seen["id"] == order["id"] and seen["status"] == "open", seen)
         balance = await asyncio.wait_for(balances, 10)
+        # The first one is what there was before.
+        for _ in range(3):
+            if not balance["USDT"]["used"]:
+                balance = await asyncio.wait_for(pro.watch_balance(), 10)
         check(balance["USDT"]["used"] > 0, balance)
         task = asyncio.ensure_future(pro.watch_orders(SYMBOL))
         await asyncio.sleep(0.2)

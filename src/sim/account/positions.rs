@@ -222,6 +222,12 @@ impl Positions {
         self.listed.get(market.index())?.as_ref().map(|listed| &listed.contract)
     }
 
+    /// The markets that are of contracts.
+    pub(crate) fn contracts(&self) -> impl Iterator<Item = InstrumentId> + '_ {
+        let all = (0..).map(InstrumentId).zip(&self.listed);
+        all.filter_map(|(market, listed)| listed.is_some().then_some(market))
+    }
+
     /// Whether there is a contract at all.
     pub(crate) fn any(&self) -> bool {
         self.listed.iter().any(Option::is_some)
