@@ -1,21 +1,9 @@
 // ccxt's BitMEX (spot) over a gateway, in JavaScript: the rows of ccxt_bitmex.py.
 
-import { Table, check, library, pause, raises, served, within } from "./table.mjs";
+import { ccxt, ex, keys, pointed, table } from "./bitmex_here.mjs";
+import { check, pause, raises, within } from "./table.mjs";
 
-const ccxt = library("ccxt");
-const { mount, key } = served("/bitmex");
 const SYMBOL = "BTC/USDT";
-
-async function pointed(exchange) {
-    exchange.urls.api = { public: mount.rest, private: mount.rest, ws: `${mount.websocket}/realtime` };
-    // Plain ws:// addresses are not supported before this.
-    await exchange.loadHttpProxyAgent();
-    return exchange;
-}
-
-const keys = (other) => ({ apiKey: key.key, secret: key.secret, ...other });
-const table = new Table(`ccxt.js ${ccxt.version} bitmex`);
-const ex = await pointed(new ccxt.bitmex(keys()));
 const best = {};
 const postOnly = { execInst: "ParticipateDoNotInitiate" };
 
