@@ -491,6 +491,21 @@ fn a_round_trip_costs_its_fees_and_its_spread_to_the_satoshi() {
 }
 
 #[test]
+fn fees_are_whole_units_of_what_a_contract_is_settled_in() {
+    let product = linear("0.000001");
+    let config = market(venue("bitmex").unwrap(), "XBTUSDT", "XBT-USDT", product, (4, 0), "0.0005");
+    let mut scene = Scene::new("bitmex", config);
+    scene.account(A, "100");
+    // 100 at 60,000.1 are 6.00001 USDT; 0.0005 of it is 0.003000005, and BitMEX counts in millionths.
+    scene.trade_at(A, Side::Buy, "100", "60000.1", PositionEffect::Net);
+    assert_eq!(scene.total(A), dec("99.997"));
+    // 0.00300003 is 0.003 too: three hundredths of a unit are none.
+    scene.trade_at(A, Side::Sell, "100", "60000.6", PositionEffect::Close);
+    assert_eq!(scene.total(A), dec("99.994") + dec("0.00005"));
+    scene.check();
+}
+
+#[test]
 fn a_flip_closes_and_opens_at_the_fill_price() {
     let mut scene = bitget("0");
     scene.account(A, "1000");

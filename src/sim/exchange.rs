@@ -694,6 +694,10 @@ fn build_market(
     let least = (instrument.rule.min_notional / multiplier).trunc_with_scale(u32::from(quote_scale));
     let min_notional = units_of(least, quote_scale).unwrap_or(0);
     let fees = FeeModel::new(&market.fees, quote_scale, find)?;
+    let fees = match &market.contract {
+        Some(terms) => fees.no_finer_than(terms.settle_decimals),
+        None => fees,
+    };
     let notional = 10_i128.pow(u32::from(quote_scale - instrument.price_scale - instrument.qty_scale));
     let units = Units {
         base,

@@ -90,6 +90,11 @@ impl FeeModel {
         })
     }
 
+    /// Fees in units no finer than so many decimals: a contract's, in the smallest unit of what it is settled in.
+    pub(crate) fn no_finer_than(self, decimals: u8) -> Self {
+        Self { decimals: self.decimals.min(decimals), ..self }
+    }
+
     /// Maker and taker rate of an account that traded so much in 30 days.
     pub(crate) fn rates(&self, volume: Money) -> (Rate, Rate) {
         let reached = self.tiers.partition_point(|(from, ..)| *from <= volume).max(1);
@@ -123,21 +128,26 @@ impl FeeModel {
         if rate.0 == 0 {
             return Money::ZERO;
         }
-        let exact = amount.0 * i128::from(rate.0);
-        if scale <= self.decimals {
-            return Money(round(exact, RATE_ONE, self.rounding));
-        }
-        let quantum = 10_i128.pow(u32::from(scale - self.decimals));
-        Money(round(exact, RATE_ONE * quantum, self.rounding) * quantum)
+        self.rounded(amount.0 * i128::from(rate.0), scale, self.rounding)
     }
 
-    /// The most a fill of `amount` can cost in fees, rounded up to the unit: what a hold has to cover. The worst rate
-    /// of all tiers, for a tier may be lost while an order rests.
-    pub(crate) fn most(&self, amount: Money) -> Money {
+    /// The most a fill of `amount` can cost in fees, rounded up to the unit they are charged in: what a hold has to
+    /// cover. The worst rate of all tiers, for a tier may be lost while an order rests.
+    pub(crate) fn most(&self, amount: Money, scale: u8) -> Money {
         if self.worst.0 <= 0 {
             return Money::ZERO;
         }
-        Money(round(amount.0 * i128::from(self.worst.0), RATE_ONE, FeeRounding::Up))
+        self.rounded(amount.0 * i128::from(self.worst.0), scale, FeeRounding::Up)
+    }
+
+    /// `exact`, in ledger units times [`RATE_ONE`], in the unit that fees are charged in.
+    #[inline]
+    fn rounded(&self, exact: i128, scale: u8, rounding: FeeRounding) -> Money {
+        if scale <= self.decimals {
+            return Money(round(exact, RATE_ONE, rounding));
+        }
+        let quantum = 10_i128.pow(u32::from(scale - self.decimals));
+        Money(round(exact, RATE_ONE * quantum, rounding) * quantum)
     }
 
     /// A fee of `fee` quote paid in the fee token, discount taken off.
@@ -259,12 +269,13 @@ mod tests {
         let tier = FeeTier { volume: 1_000.into(), maker: rate("0.0005"), taker: rate("0.0008") };
         let tiered = FeeSchedule { tiers: vec![tier], ..schedule("0.001", "0.002") };
         let fees = model(&tiered);
-        assert_eq!(fees.most(Money(1_001)), Money(3));
+        assert_eq!(fees.most(Money(1_001), 8), Money(3));
+        assert_eq!(model(&tiered).no_finer_than(6).most(Money(100_001), 8), Money(300));
         assert_eq!(fees.rates(Money(99_999_999_999)), (rate("0.001"), rate("0.002")));
         assert_eq!(fees.rates(Money(100_000_000_000)), (rate("0.0005"), rate("0.0008")));
         assert_eq!(fees.rate(Money::ZERO, Liquidity::Maker), rate("0.001"));
         assert!(fees.has_tiers() && !model(&schedule("0", "0")).has_tiers());
-        assert_eq!(model(&schedule("-0.001", "-0.0001")).most(Money(1_000_000)), Money::ZERO);
+        assert_eq!(model(&schedule("-0.001", "-0.0001")).most(Money(1_000_000), 8), Money::ZERO);
     }
 
     #[test]

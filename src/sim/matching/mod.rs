@@ -478,7 +478,7 @@ impl Market {
     /// So much quote, and the most that buying for it can cost in fees beside it.
     pub(crate) fn with_fee(&self, cost: Money) -> Money {
         match self.fees.buy_fee {
-            BuyFee::AddedToCost => cost + self.fees.most(cost),
+            BuyFee::AddedToCost => cost + self.fees.most(cost, self.units.quote_scale),
             BuyFee::DeductedFromReturns => cost,
         }
     }

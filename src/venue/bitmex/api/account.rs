@@ -217,16 +217,18 @@ pub(super) fn history(asked: &mut Asked<'_, '_>) -> Answer {
     let account = asked.account()?.clone();
     let (paper, trader) = (&*asked.room.paper, trader(asked)?);
     let names = paper.names();
-    let row = |asset: u16, id: &str, kind: &str, (amount, fee): (Money, Money)| {
+    // What changed is the difference of two balances as they are shown: rows have to add up to the wallet.
+    let row = |asset: u16, id: &str, kind: &str, [before, after, fee]: [Money; 3]| {
         let (currency, scale) = rows::currency(names.asset(asset)?);
         let of = move |money: Money| Some(rows::minor(names.decimal(asset, money), scale));
+        let amount = of(after).zip(of(before)).map(|(after, before)| after - before);
         let row = Row::new()
             .text("transactID", id)
             .plain("account", rows::account_number(account.id))
             .text("currency", &currency)
             .text("network", "")
             .text("transactType", kind);
-        Some((row.number("amount", of(amount)).number("fee", of(fee)), of))
+        Some((row.number("amount", amount).number("fee", of(fee)), of))
     };
     let symbol = |id: Option<InstrumentId>| {
         id.and_then(|id| names.instrument(id)).map_or("", |one| one.symbol.as_str())
@@ -234,7 +236,8 @@ pub(super) fn history(asked: &mut Asked<'_, '_>) -> Answer {
     let mut rows = Vec::new();
     for Booked { at, last, amount, fee, kind } in booked(trader, &assets, paper) {
         let id = format!("00000000-0077-1000-0000-{:012x}", last.entry);
-        let Some((row, of)) = row(last.asset, &id, kind, (amount, fee)) else { continue };
+        let moved = [last.balance_after - amount, last.balance_after, fee];
+        let Some((row, of)) = row(last.asset, &id, kind, moved) else { continue };
         rows.push(
             row.text("transactStatus", "Completed")
                 .text("address", symbol(last.instrument))
@@ -250,7 +253,8 @@ pub(super) fn history(asked: &mut Asked<'_, '_>) -> Answer {
     for state in paper.positions(account.session).iter().filter(|state| !state.qty.is_zero()) {
         let (id, kind) = ("00000000-0000-0000-0000-000000000000", "UnrealisedPNL");
         let wanted = assets.iter().any(|(index, _)| *index == state.settle);
-        let row = row(state.settle, id, kind, (state.unrealised, Money::ZERO)).filter(|_| wanted);
+        let row =
+            row(state.settle, id, kind, [Money::ZERO, state.unrealised, Money::ZERO]).filter(|_| wanted);
         let Some((row, of)) = row else { continue };
         let total = trader.balance(state.settle).total;
         rows.push(
