@@ -12,7 +12,7 @@ use super::Done;
 use super::serve_beside::ServedBeside;
 use crate::cli::{Global, Told};
 use crate::desk::options::SimArgs;
-use crate::desk::{AccountArgs, Desk, DeskError, Opened};
+use crate::desk::{About, AccountArgs, Desk, DeskError, Opened};
 use crate::feed::open::SourceArgs;
 use crate::market::Asset;
 use crate::paper::Pace;
@@ -59,8 +59,8 @@ impl Backstage for Rooms {
         })
     }
 
-    fn open_beside(&mut self, name: &str) -> Result<Option<Opened>, ShellError> {
-        self.desk.borrow().open_beside(name).map_err(|error| {
+    fn open_beside(&mut self, name: &str, first: &mut About) -> Result<Option<Opened>, ShellError> {
+        self.desk.borrow().open_beside(name, first).map_err(|error| {
             self.usage.set(self.usage.get() || error.is_usage());
             error.into()
         })

@@ -156,6 +156,8 @@ pub struct Desk {
 const PATIENCE: Duration = Duration::from_secs(10);
 /// The same where somebody waits in real time.
 const LIVE_PATIENCE: Duration = Duration::from_secs(2);
+/// And the first book of a live market beside: nobody asked for that one by name.
+const BESIDE_PATIENCE: Duration = Duration::from_secs(5);
 
 impl Desk {
     /// Opens the market of a connector and settles how it is simulated. Nothing is played.
@@ -182,14 +184,17 @@ impl Desk {
         self.put_together(self.market(name)?, Place::First)
     }
 
-    /// Opens the market that stands beside a connector's own, with an account of its own. `None`: it has none, or the
-    /// recorded or made sources hold none.
-    pub fn open_beside(&self, name: &str) -> Result<Option<Opened>, DeskError> {
+    /// Opens the market that stands beside a connector's own, with an account of its own. `None`: it has none, the
+    /// recorded or made sources hold none, or its live market does not answer, which `first` then says.
+    pub fn open_beside(&self, name: &str, first: &mut About) -> Result<Option<Opened>, DeskError> {
         let Some(line) = usable(name)?.beside() else { return Ok(None) };
         // A file of another venue is borrowed for the first market, unless it is bound to this one by hand.
         let source = SourceArgs { several: true, ..self.source.clone() };
+        if source.is_live() {
+            return Ok(self.open_live_beside(line, &source, first));
+        }
         let piped = |file: &String| file == "-" || file.ends_with("=-");
-        if source.is_live() || source.tape.iter().chain(&source.csv).any(piped) {
+        if source.tape.iter().chain(&source.csv).any(piped) {
             return Ok(None);
         }
         let market = match open(&source, line) {
@@ -198,6 +203,25 @@ impl Desk {
             Err(error) => return Err(error.into()),
         };
         self.put_together(self.simulated(line, market)?, Place::Beside).map(Some)
+    }
+
+    /// The same, live: by its exchange's own sockets, or borrowed where `--live-from` names it.
+    fn open_live_beside(
+        &self,
+        line: &'static Line,
+        source: &SourceArgs,
+        first: &mut About,
+    ) -> Option<Opened> {
+        if !source.lends_to(line) {
+            return None;
+        }
+        let market = open(source, line).map_err(DeskError::from);
+        let opened = market.and_then(|market| {
+            let market = self.simulated(line, market)?;
+            self.put_together(market, Place::Beside)
+        });
+        let missing = |error: DeskError| first.notes.push(format!("nothing beside: {error}"));
+        opened.map_err(missing).ok()
     }
 
     fn put_together(&self, open: OpenMarket, place: Place) -> Result<Opened, DeskError> {
@@ -221,6 +245,16 @@ impl Desk {
             self.record(&live.handle, &mut about)?;
         }
         let account = self.open_account((line, place), &mut paper, &mut about)?;
+        if let (Place::Beside, Some(live)) = (place, &market.live) {
+            let any = |paper: &PaperExchange| {
+                let count = u32::try_from(paper.names().instruments().len()).unwrap_or(u32::MAX);
+                (0..count).any(|id| paper.sim().is_trusted(InstrumentId(id)))
+            };
+            paper.run_until(paper.now().plus(BESIDE_PATIENCE), any)?;
+            if !any(&paper) {
+                return Err(DeskError::failed(without_book(live)));
+            }
+        }
         about.default_pair = first_book(&mut paper, &market.chosen, market.live.as_ref())?;
         if let Some(warmup) = self.source.warmup {
             paper.advance(warmup)?;

@@ -233,6 +233,13 @@ impl SourceArgs {
         self.live || self.live_from.is_some() || !(recorded || made)
     }
 
+    /// Whether a live market that stands beside the one that was asked for is meant as well: its exchange's own is,
+    /// another exchange's only where it is bound to it by name.
+    pub fn lends_to(&self, beside: &Connector) -> bool {
+        let named = |text: &str| text.strip_prefix(beside.name).is_some_and(|rest| rest.starts_with('='));
+        self.live_from.as_deref().is_none_or(named)
+    }
+
     /// Refuses what this build cannot do, and names what it can.
     fn check(&self, connector: &Connector) -> Result<(), OpenError> {
         let instead = "try --demo, --synth SEED, --tape FILE or --csv FILE";

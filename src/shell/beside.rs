@@ -8,9 +8,10 @@ use rust_decimal::Decimal;
 use serde_json::Value;
 
 use super::table::fixed;
-use super::{Reply, Shell, ShellError};
+use super::{Reply, Shell, ShellError, own_pace};
 use crate::connector::Connector;
 use crate::desk::Opened;
+use crate::paper::Pacer;
 
 /// Commands that let time pass: they are said to the first market, and the other one follows.
 const OF_TIME: [&str; 5] = ["step", "run", "speed", "pause", "play"];
@@ -29,12 +30,19 @@ pub(super) struct Beside {
     /// What it is called in commands: `bitmart_perpetual`.
     name: String,
     pub(super) opened: Opened,
+    /// What lets it go on by itself, where it is live.
+    pacer: Option<Pacer>,
 }
 
 impl Beside {
-    pub(super) fn new(opened: Opened) -> Self {
+    pub(super) fn new(opened: Opened) -> Result<Self, ShellError> {
         let name = opened.connector.name();
-        Self { name: name.strip_suffix("_paper_trade").unwrap_or(name).to_owned(), opened }
+        let name = name.strip_suffix("_paper_trade").unwrap_or(name).to_owned();
+        Ok(Self { name, pacer: own_pace(&opened)?, opened })
+    }
+
+    pub(super) fn pacer(&self) -> Option<&Pacer> {
+        self.pacer.as_ref()
     }
 
     /// Its pairs as commands name them.

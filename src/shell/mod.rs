@@ -41,7 +41,7 @@ use rust_decimal::Decimal;
 use serde_json::{Value, json};
 
 use crate::connector::{Connector, ConnectorError};
-use crate::desk::{DeskError, Opened};
+use crate::desk::{About, DeskError, Opened};
 use crate::market::{Asset, Instrument, InstrumentId};
 use crate::paper::{Pace, Pacer, PaperError};
 
@@ -97,8 +97,9 @@ pub trait Backstage {
     /// Opens a connector by name.
     fn open(&mut self, name: &str) -> Result<Opened, ShellError>;
 
-    /// Opens the market that stands beside a connector's own, where it has one and the sources hold it.
-    fn open_beside(&mut self, _name: &str) -> Result<Option<Opened>, ShellError> {
+    /// Opens the market that stands beside a connector's own, where it has one and the sources hold it. `first` is
+    /// what screens say of the connector's own market: a live one beside that does not answer is named there.
+    fn open_beside(&mut self, _name: &str, _first: &mut About) -> Result<Option<Opened>, ShellError> {
         Ok(None)
     }
 
@@ -121,6 +122,15 @@ pub struct Shell {
     interrupt: Option<Arc<AtomicBool>>,
 }
 
+/// A live market goes on between commands, too; any other waits for them.
+fn own_pace(opened: &Opened) -> Result<Option<Pacer>, ShellError> {
+    if opened.about.live.is_none() {
+        return Ok(None);
+    }
+    let pacer = Pacer::start(opened.connector.handle().clone(), Pace::REAL, |_| {});
+    Ok(Some(pacer.map_err(|error| ShellError(format!("{}: {error}", opened.connector.name())))?))
+}
+
 impl Shell {
     /// A shell that is connected to nothing.
     pub fn new(backstage: Box<dyn Backstage>) -> Self {
@@ -132,17 +142,12 @@ impl Shell {
         let already = self.opened.as_ref().is_some_and(|opened| opened.connector.name() == name);
         if !already {
             // The connector before is let go once the other is there.
-            let opened = self.backstage.open(name)?;
-            let beside = self.backstage.open_beside(name)?;
+            let mut opened = self.backstage.open(name)?;
+            let beside = self.backstage.open_beside(name, &mut opened.about)?;
             self.close()?;
-            let live = opened.about.live.is_some();
-            let handle = opened.connector.handle().clone();
-            (self.opened, self.beside) = (Some(opened), beside.map(Beside::new));
-            if live {
-                // It goes on between commands, too.
-                let pacer = Pacer::start(handle, Pace::REAL, |_| {});
-                self.pacer = Some(pacer.map_err(|error| ShellError(format!("{name}: {error}")))?);
-            }
+            self.pacer = own_pace(&opened)?;
+            self.opened = Some(opened);
+            self.beside = beside.map(Beside::new).transpose()?;
         }
         let mut text = format!("You are now connected to {name}.\n");
         let about = &self.opened()?.about;
@@ -159,7 +164,8 @@ impl Shell {
         if words.first().is_none_or(|name| name.starts_with('#')) {
             return Ok(Reply::default());
         }
-        if let Some(error) = self.pacer.as_ref().and_then(Pacer::take_failure) {
+        let beside = self.beside.as_ref().and_then(Beside::pacer);
+        if let Some(error) = self.pacer.iter().chain(beside).find_map(Pacer::take_failure) {
             return Err(ShellError(format!("the market has stopped: {error}")));
         }
         // In a script a live screen is shown once.

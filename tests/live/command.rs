@@ -151,6 +151,46 @@ fn a_recording_holds_the_books_of_the_exchange() {
 }
 
 #[test]
+fn each_file_of_a_recording_stands_for_itself() {
+    let folder = tempfile::tempdir().unwrap();
+    let (exchange, truth) = Loopback::hitbtc(200);
+    let (file, name) = named(&folder, "tape.jsonl");
+    let arguments = ["record", "hitbtc_paper_trade", "--pair", "BTC-USDT", "--ws-url", &exchange.url];
+    let said = fine(&run(
+        folder.path(),
+        &[&arguments[..], &["--rotate", "6KB", "--for", "5s", "--out", &name]].concat(),
+    ));
+    let files: Vec<PathBuf> = (1..)
+        .map(|number| match number {
+            1 => file.clone(),
+            _ => folder.path().join(format!("tape.{number}.jsonl")),
+        })
+        .take_while(|file| file.exists())
+        .collect();
+    assert!(files.len() > 2 && said.contains("lost 0 times"), "{} files: {said}", files.len());
+    let mut numbers = std::collections::BTreeSet::new();
+    for file in &files {
+        assert!(std::fs::metadata(file).unwrap().len() < 20_000, "{}", file.display());
+        let (books, _) = from_file(file, 0);
+        assert!(books.len() == 1 && !books[0].1.is_empty(), "{}: no book of its own", file.display());
+        assert_eq!(inspect(folder.path(), file)["errors"], 0, "{}", file.display());
+        for line in std::fs::read_to_string(file).unwrap().lines() {
+            let line: Value = serde_json::from_str(line).unwrap();
+            let frame: Value = serde_json::from_str(line["x"].as_str().unwrap_or("0")).unwrap_or_default();
+            let books = [&frame["snapshot"]["BTCUSDT"]["s"], &frame["update"]["BTCUSDT"]["s"]];
+            numbers.extend(books.iter().filter_map(|number| number.as_u64()));
+        }
+    }
+    // No frame is lost between two files.
+    let (first, last) = (numbers.first().unwrap(), numbers.last().unwrap());
+    assert!(numbers.len() > 50 && last - first + 1 == numbers.len() as u64, "{numbers:?}");
+    let (books, _) = from_file(files.last().unwrap(), 0);
+    let truth = truth.truth.lock().unwrap();
+    let at = truth.instruments.iter().position(|own| own.pair == books[0].0.pair).unwrap();
+    assert_eq!(books[0].1, truth.books[at]);
+}
+
+#[test]
 fn a_capture_recorded_again_is_the_same_market() {
     let Some(capture) = shared("data/captures/hitbtc_ws2_20210405_a.jsonl") else { return };
     let folder = tempfile::tempdir().unwrap();

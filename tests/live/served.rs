@@ -16,7 +16,7 @@ use crate::exchange::Levels;
 use crate::options;
 use crate::watcher::Watcher;
 
-/// A program that serves a tape and stands still; it ends with the test.
+/// A program that serves a market; it ends with the test.
 struct Gateway {
     child: Child,
     address: String,
@@ -25,12 +25,16 @@ struct Gateway {
 }
 
 impl Gateway {
-    fn start(connector: &str, tape: &Path, data: &Path) -> Self {
+    /// Stands still.
+    fn of_tape(connector: &str, tape: &Path, data: &Path) -> Self {
+        let tape = tape.to_str().unwrap();
+        Self::start(&[connector, "--paused", "--keep-time", "--admin-token", "T", "--tape", tape], data)
+    }
+
+    fn start(what: &[&str], data: &Path) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_papertape"))
-            .args(["serve", connector, "--paused", "--keep-time", "--listen", "127.0.0.1:0", "--json"])
-            .args(["--admin-token", "T"])
-            .arg("--tape")
-            .arg(tape)
+            .args(["serve", "--listen", "127.0.0.1:0", "--json"])
+            .args(what)
             .arg("--data-dir")
             .arg(data)
             .stdout(Stdio::piped())
@@ -87,7 +91,7 @@ fn check(exchange: &str, connector: &str, depth: usize) {
     assert!(made.status.success(), "{made:?}");
     let (want, prints) = from_file(&tape, 0);
     let instruments: Vec<Instrument> = want.iter().map(|(instrument, _)| instrument.clone()).collect();
-    let gateway = Gateway::start(connector, &tape, folder.path());
+    let gateway = Gateway::of_tape(connector, &tape, folder.path());
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(async {
         let options = options(venue(exchange).unwrap(), &instruments, &format!("ws://{}", gateway.address));
@@ -147,4 +151,47 @@ fn bitmart_contracts() {
 #[test]
 fn bitmex() {
     check("bitmex", "bitmex_perpetual_paper_trade", 50);
+}
+
+/// What the program says to commands on a live market.
+fn connect(gateway: &Gateway, data: &Path, pair: &str, commands: &str) -> String {
+    let url = format!("ws://{}", gateway.address);
+    let output = Command::new(env!("CARGO_BIN_EXE_papertape"))
+        .args(["connect", "bitmart_paper_trade", "--ws-url", &url, "--pair", pair, "-c", commands])
+        .args(["--balance", "USDT=100000"])
+        .arg("--data-dir")
+        .arg(data)
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let said =
+        format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{said}");
+    said
+}
+
+#[test]
+fn contracts_stand_beside_a_live_spot_market() {
+    let folder = tempfile::tempdir().unwrap();
+    let both = ["bitmart_paper_trade", "bitmart_perpetual_paper_trade", "--demo", "--loop"];
+    let gateway = Gateway::start(&both, folder.path());
+    let commands = "leverage bitmart_perpetual:BTC-USDT 5; buy 10 bitmart_perpetual:BTC-USDT market; \
+                    bitmart_perpetual: positions; step 500ms; buy 0.01 BTC-USDT market; bitmart_perpetual: status";
+    let said = connect(&gateway, &folder.path().join("ours"), "BTC-USDT", commands);
+    for want in ["beside   bitmart_perpetual:BTC-USDT", "ready     yes", "long"] {
+        assert!(said.contains(want), "{want}: {said}");
+    }
+    for want in ["filled 10 contracts", "filled 0.01 BTC"] {
+        assert!(said.contains(want), "{want}: {said}");
+    }
+}
+
+#[test]
+fn a_live_spot_market_opens_without_its_contracts() {
+    let folder = tempfile::tempdir().unwrap();
+    let gateway = Gateway::start(&["bitmart_paper_trade", "--demo", "--loop"], folder.path());
+    let said = connect(&gateway, &folder.path().join("ours"), "BTC-USDT", "buy 0.01 BTC-USDT market; status");
+    for want in ["nothing beside: bitmart_perpetual_paper_trade", "filled 0.01", "ready     yes"] {
+        assert!(said.contains(want), "{want}: {said}");
+    }
 }
