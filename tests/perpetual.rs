@@ -9,8 +9,9 @@ use papertape::market::{
     Price, Product, Qty, Side, Timestamp,
 };
 use papertape::order::{
-    AccountId, CancelReason, Leverage, MarginMode, Money, NewOrder, OrderKind, PositionEffect, PositionMode,
-    PositionSide, RejectReason, SessionId, SpecialOrder, TimeInForce, Trail, Trigger, TriggerBy, TriggerKind,
+    AccountId, CancelReason, Leverage, MarginMode, Money, NewOrder, OrderKind, OrderRef, PositionEffect,
+    PositionMode, PositionSide, RejectReason, SessionId, SpecialOrder, TimeInForce, Trail, Trigger,
+    TriggerBy, TriggerKind,
 };
 use papertape::sim::{
     Admin, Cause, FeeSchedule, Input, LatencyModel, LedgerEntry, MarketConfig, OrderEvent, Owner,
@@ -1118,14 +1119,54 @@ fn what_an_iceberg_hides_needs_its_margin() {
     assert_eq!(scene.available(A), with_plain);
     scene.print(Side::Sell, "300", "59990.0");
     assert_eq!(scene.shown(), ("100000".to_owned(), "300".to_owned(), "100".to_owned()));
-    let amend = scene.sim.open_orders(A)[0].id;
-    let qty = Some(scene.instrument.qty("500").unwrap());
-    let body = RequestBody::Amend { order: papertape::order::OrderRef::Id(amend), price: None, qty };
-    assert_eq!(scene.send(A, body), OrderEvent::Rejected(RejectReason::Unsupported));
     scene.send(A, RequestBody::CancelAll { instrument: None });
     scene.order(A, Side::Sell, "300", PositionEffect::Close);
     // 300 contracts bought at 59,990 and sold at 59,980: 1,666.94 and 1,667.22 satoshi each, a loss of 84 satoshi.
     assert_eq!(before - scene.available(A), dec("0.00000084"));
+    scene.check();
+}
+
+/// Amending an iceberg order (rule 10): a smaller amount comes off what is hidden first and keeps the place of what is
+/// shown; anything else joins anew with a new slice, and a price that crosses takes with all of it.
+#[test]
+fn an_iceberg_is_amended_with_what_it_hides() {
+    let mut scene = special();
+    scene.levels(&[(Side::Buy, "59980.0", "5000"), (Side::Sell, "60000.0", "5000")]);
+    let order = scene.limit(Side::Buy, "1000", "59990.0");
+    let display = Some(scene.instrument.qty("300").unwrap());
+    let placed = scene.special(SpecialOrder { display, ..SpecialOrder::new(order) });
+    assert_eq!(placed, OrderEvent::Accepted);
+    let amend = |scene: &mut Scene, price: Option<&str>, qty: Option<&str>| {
+        let order = OrderRef::Id(scene.sim.open_orders(A)[0].id);
+        let price = price.map(|price| scene.instrument.price(price).unwrap());
+        let qty = qty.map(|qty| scene.instrument.qty(qty).unwrap());
+        scene.send(A, RequestBody::Amend { order, price, qty })
+    };
+    let needed = |scene: &Scene| scene.total(A) - scene.available(A);
+    let (all, shown) = (needed(&scene), |scene: &Scene| {
+        let (qty, filled, level) = scene.shown();
+        format!("{qty} {filled} {level}")
+    });
+    assert_eq!(shown(&scene), "1000 0 300");
+    let (kept, anew) = (OrderEvent::Amended { kept_place: true }, OrderEvent::Amended { kept_place: false });
+    assert_eq!(amend(&mut scene, None, Some("800")), kept);
+    assert_eq!(shown(&scene), "800 0 300");
+    assert_eq!((needed(&scene) / all).round_dp(6), dec("0.8"));
+    scene.print(Side::Sell, "100", "59990.0");
+    assert_eq!(shown(&scene), "800 100 200");
+    // More than what is hidden: what is shown is cut too.
+    assert_eq!(amend(&mut scene, None, Some("200")), kept);
+    assert_eq!(shown(&scene), "200 100 100");
+    assert_eq!(amend(&mut scene, None, Some("1000")), anew);
+    assert_eq!(shown(&scene), "1000 100 300");
+    assert_eq!(amend(&mut scene, Some("59991.0"), None), anew);
+    assert_eq!(shown(&scene), "1000 100 300");
+    // Slices come one after the other as before.
+    scene.print(Side::Sell, "300", "59991.0");
+    assert_eq!(shown(&scene), "1000 400 300");
+    assert_eq!(amend(&mut scene, Some("60000.0"), None), anew);
+    assert!(scene.sim.open_orders(A).is_empty(), "600 were taken at once");
+    assert_eq!(scene.position(A).qty, scene.instrument.qty("1000").unwrap());
     scene.check();
 }
 

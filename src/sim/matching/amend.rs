@@ -9,7 +9,8 @@ use crate::sim::OrderEvent;
 use crate::sim::schedule::Pending;
 
 impl Floor<'_> {
-    /// Same price and a smaller amount keep the place; anything else leaves and joins anew.
+    /// Same price and a smaller amount keep the place; anything else leaves and joins anew. Amounts of an iceberg order
+    /// are with what it hides: that goes first where the amount falls, and where it joins anew it shows a new slice.
     pub(super) fn amend(
         &mut self,
         order: &OrderRef,
@@ -23,7 +24,8 @@ impl Floor<'_> {
             return Err(RejectReason::Halted);
         }
         let live = self.orders.live(slot);
-        let (old_price, old_qty, filled, side) = (live.price, live.qty, live.filled, live.side);
+        let (old_price, filled, side) = (live.price, live.filled, live.side);
+        let old_qty = filled + self.open(slot);
         let (price, qty) = (price.unwrap_or(old_price), qty.unwrap_or(old_qty));
         if (price, qty) == (old_price, old_qty) {
             return Err(RejectReason::NothingToAmend);
@@ -34,7 +36,7 @@ impl Floor<'_> {
             return Err(RejectReason::Unsupported);
         }
         let asks = self.orders.details(slot).extra.as_ref();
-        if asks.is_some_and(|extra| extra.display.is_some() || extra.whole) {
+        if asks.is_some_and(|extra| extra.whole) {
             return Err(RejectReason::Unsupported);
         }
         let live = self.orders.live(slot);
@@ -71,7 +73,7 @@ impl Floor<'_> {
 
     /// The margin of the difference, with what the order needs now given back.
     fn check_amended_margin(&mut self, slot: Slot, price: Price, leaves: Qty) -> Result<(), RejectReason> {
-        let (old, live) = (self.orders.live(slot).leaves(), self.orders.live(slot));
+        let (old, live) = (self.open(slot), self.orders.live(slot));
         let (account, side, waits) = (live.account, live.side, live.waiting);
         if waits || self.effect(slot) == crate::order::PositionEffect::Close {
             return Ok(());
@@ -86,18 +88,24 @@ impl Floor<'_> {
     fn change(&mut self, slot: Slot, price: Price, qty: Qty, kept_place: bool, pending: &Pending) {
         let side = self.orders.live(slot).side;
         let resting = self.orders.live(slot).is_resting();
-        let (filled, old_qty) = (self.orders.live(slot).filled, self.orders.live(slot).qty);
-        let held = self.held(slot);
-        self.work(slot, old_qty - filled, Qty::ZERO);
+        let (filled, shown) = (self.orders.live(slot).filled, self.orders.live(slot).leaves());
+        let (held, open) = (self.held(slot), self.open(slot));
+        self.work(slot, open, Qty::ZERO);
+        // An order that keeps its place shows what it showed, as far as that is still there.
+        let hidden = if resting && kept_place { (qty - filled - shown).max(Qty::ZERO) } else { Qty::ZERO };
+        let shows = qty - filled - hidden;
         if resting && kept_place {
             if let Some(queue) = self.market.resting[side.index()].queue_at(price) {
-                self.market.resting[side.index()].filled(queue, old_qty - qty);
+                self.market.resting[side.index()].filled(queue, shown - shows);
             }
         } else if resting {
             self.market.resting[side.index()].leave(self.orders, slot);
         }
+        if let Some(extra) = self.orders.details_mut(slot).extra.as_mut() {
+            extra.hidden = hidden;
+        }
         let live = self.orders.live_mut(slot);
-        (live.price, live.qty) = (price, qty);
+        (live.price, live.qty) = (price, filled + shows);
         if resting && !kept_place {
             live.ahead = Place::FRONT;
         }

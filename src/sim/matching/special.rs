@@ -122,7 +122,13 @@ impl Floor<'_> {
         if trail.distance.units() <= 0 {
             return Err(RejectReason::PriceOutOfRange { max: self.market.instrument.rule.max_price });
         }
-        let reference = self.reference(trigger.by).ok_or(RejectReason::PriceMissing)?;
+        // An order of an earlier session may come before the first price: it goes on from where its trigger was.
+        let was = || {
+            let away = trail.distance.units();
+            let price = trigger.price.units() + if trigger.rises(order.side) { -away } else { away };
+            self.fine(Price::from_units(price)).filter(|_| trigger.price.units() > 0 && price > 0)
+        };
+        let reference = self.reference(trigger.by).or_else(was).ok_or(RejectReason::PriceMissing)?;
         let price = self.trailed(order.side, trigger, trail, reference);
         self.check_price(price)?;
         order.trigger = Some(Trigger { price, ..trigger });
