@@ -123,6 +123,10 @@ impl Scene {
         self.group(GroupKind::Snapshot, &events);
     }
 
+    fn index(&mut self, price: &str) {
+        self.group(GroupKind::Update, &[MarketEvent::News(News::Index(FinePrice::read(price).unwrap()))]);
+    }
+
     fn mark(&mut self, price: &str) {
         self.group(GroupKind::Update, &[MarketEvent::News(News::Mark(FinePrice::read(price).unwrap()))]);
     }
@@ -550,6 +554,139 @@ fn funding_is_paid_at_the_venues_instants() {
     scene.check();
 }
 
+fn coin_margined(fee: &str) -> Scene {
+    let config = market(venue("bitget").unwrap(), "BTCUSD", "BTC-USD", linear("1"), (1, 3), fee);
+    Scene::new("bitget", config)
+}
+
+/// Bitget's contracts on USD (bitget §12): linear in USD, settled in the coin through its index price.
+///
+/// ```text
+/// long 0.01 @ 36,975 with the index at 40,000: worth 369.75 USD
+///   fee        369.75 × 0.0006 / 40,000 = 0.00000554625 → 0.00000555 BTC
+///   margin 20x 369.75 / 20 / 40,000     = 0.00046219 BTC, which is 18.4876 USD: liquidated at 35,288.6, as on USDT
+/// index 42,000: the margin is worth 19.41198 USD: (19.41198 − 369.75) / (0.01 × (0.0046 − 1)) = 35,195.7
+/// mark 37,500: gains (37,500 − 36,975) × 0.01 / 42,000 = 0.000125 BTC
+/// funding 0.01 %: 0.01 × 37,500 × 0.0001 / 42,000 = 0.00000089 BTC, from the margin
+/// sold at 37,500: fee 375 × 0.0006 / 42,000 = 0.00000536 BTC
+/// ```
+#[test]
+fn contracts_on_usd_settle_in_their_coin_through_its_index() {
+    let mut scene = coin_margined("0.0006");
+    scene.account(A, "1");
+    scene.isolated(A, 20);
+    scene.mark("36975");
+    scene.index("40000");
+    assert_eq!(scene.sim.assets()[usize::from(scene.settle)], Asset::new("BTC"));
+    scene.trade_at(A, Side::Buy, "0.010", "36975", PositionEffect::Net);
+    assert_eq!(scene.total(A), dec("0.99999445"));
+    let near = |price: Option<FinePrice>, want: &str, within: &str| {
+        assert!((fine(price) - dec(want)).abs() < dec(within), "{price:?} is not {want}");
+    };
+    let position = scene.position(A);
+    assert_eq!(position.entry, Some(FinePrice::read("36975").unwrap()));
+    assert_eq!(scene.money(position.assigned), dec("0.00046219"));
+    assert_eq!(scene.money(position.value), dec("0.00924375"));
+    near(position.liquidation, "35288.6", "0.05");
+    near(position.bankruptcy, "35126.24", "0.001");
+    scene.index("42000");
+    near(scene.position(A).liquidation, "35195.7", "0.05");
+    scene.mark("37500");
+    assert_eq!(scene.money(scene.position(A).unrealised), dec("0.000125"));
+    assert_eq!(scene.money(scene.sim.unrealised(A, scene.settle)), dec("0.000125"));
+    let rate = FundingRate::read("0.0001").unwrap();
+    scene.group(GroupKind::Update, &[MarketEvent::News(News::Funding { rate, due: Timestamp::MAX })]);
+    scene.wait(8 * 3_600);
+    assert_eq!(scene.total(A), dec("0.99999356"));
+    scene.trade_at(A, Side::Sell, "0.010", "37500", PositionEffect::Net);
+    assert_eq!(scene.total(A), dec("1.0001132"), "0.99999356 + 0.000125 − 0.00000536");
+    scene.check();
+}
+
+/// What an order on a contract on USD needs is in the coin; a fall of the coin's index alone can cost the position, for
+/// the margin is worth less then.
+#[test]
+fn the_index_of_the_coin_can_cost_a_position() {
+    let mut scene = coin_margined("0.0006");
+    scene.account(A, "0.1");
+    scene.isolated(A, 20);
+    scene.mark("36975");
+    scene.index("40000");
+    scene.book("36974.0", "36990.0");
+    let order = scene.limit(Side::Buy, "0.050", "36975.0");
+    assert_eq!(scene.send(A, RequestBody::Place(order)), OrderEvent::Accepted);
+    // 1,848.75 USD × (0.05 + 0.0006) × 1.1 / 40,000
+    assert_eq!(dec("0.1") - scene.available(A), dec("0.00257254"), "0.002572535625 rounded up");
+    scene.print(Side::Sell, "1000.000", "36975.0");
+    assert_eq!(scene.position(A).qty, scene.instrument.qty("0.050").unwrap());
+    // 92.4375 USD are behind it at 40,000, and 8.50425 USD is the least that may be: the index would have to fall below
+    // 3,681; at a mark of 35,400 78.75 USD of them are lost.
+    scene.mark("35400");
+    assert!(!scene.sim.positions(A, ONE)[0].qty.is_zero());
+    scene.index("39000");
+    assert!(!scene.sim.positions(A, ONE)[0].qty.is_zero(), "90.13 − 78.75 is more than 8.14");
+    scene.index("37500");
+    assert!(scene.sim.positions(A, ONE)[0].qty.is_zero(), "86.66 − 78.75 is less than 8.14");
+    assert_eq!(scene.available(A), scene.total(A));
+    scene.check();
+}
+
+/// Bitget steps a crossed position down a tier, with its share of the equity, before everything is taken over.
+///
+/// ```text
+/// long 10 @ 30,000 (tier 2: 0.5 %), 10,180 USDT, fee 180: equity at 29,160 is 10,000 − 8,400 = 1,600
+/// maintenance 291,600 × (0.005 + 0.0006) = 1,632.96: lost
+/// 141,600 USDT are over the tier: 141,600 / 29,160 = 4.855967, down to the lot and one more: 4.856
+/// its share of the equity: 1,600 × 4.856 / 10 = 776.96; its loss at the mark 840 × 4.856 = 4,079.04
+/// left: 5.144, balance 10,000 − 4,079.04 − 776.96 = 5,144; equity 823.04, maintenance 149,999.04 × 0.0046 = 689.995584
+/// ```
+#[test]
+fn a_crossed_position_steps_down_a_tier_first() {
+    let mut scene = bitget("0.0006");
+    scene.account(A, "10180");
+    scene.leverage(A, 50);
+    scene.mark("30000");
+    scene.trade_at(A, Side::Buy, "10", "30000", PositionEffect::Net);
+    scene.mark("29164");
+    assert_eq!(scene.position(A).qty, scene.instrument.qty("10").unwrap());
+    let order = NewOrder { effect: PositionEffect::Close, ..scene.limit(Side::Sell, "0.001", "30100.0") };
+    assert_eq!(scene.send(A, RequestBody::Place(order)), OrderEvent::Accepted);
+    scene.mark("29160");
+    assert!(scene.sim.open_orders(A).is_empty(), "orders are cancelled first");
+    let position = scene.position(A);
+    assert_eq!(position.qty, scene.instrument.qty("5.144").unwrap());
+    assert_eq!((scene.total(A), scene.money(position.maintenance)), (dec("5144"), dec("689.995584")));
+    let insured: Vec<Money> =
+        scene.rows.iter().filter(|row| row.owner == Owner::Insurance).map(|row| row.amount).collect();
+    assert_eq!(insured.iter().map(|amount| scene.money(*amount)).collect::<Vec<_>>(), [dec("776.96")]);
+    // In the lowest tier there is no further step: the rest goes as a whole, and nothing is left.
+    scene.mark("29100");
+    assert!(scene.sim.positions(A, ONE)[0].qty.is_zero());
+    assert_eq!(scene.total(A), Decimal::ZERO);
+    scene.check();
+}
+
+/// A crossed long and short of a symbol are added to pick the tier, isolated ones are not (bitget §12).
+#[test]
+fn both_sides_of_a_symbol_pick_the_tier_of_crossed_positions() {
+    for (crossed, want) in [(true, "0.005"), (false, "0.004")] {
+        let mut scene = bitget("0");
+        scene.account(A, "100000");
+        assert_eq!(scene.set(A, Setting::Position(PositionMode::Hedge)), OrderEvent::Done);
+        if !crossed {
+            scene.isolated(A, 20);
+        }
+        scene.mark("20000");
+        scene.trade_at(A, Side::Buy, "5", "20000", PositionEffect::Open);
+        scene.trade_at(A, Side::Sell, "4", "20000", PositionEffect::Open);
+        for state in scene.sim.positions(A, ONE) {
+            let rate = scene.money(state.maintenance) / scene.money(state.value);
+            assert_eq!(rate, dec(want), "{state:?}");
+        }
+        scene.check();
+    }
+}
+
 #[test]
 fn an_old_mark_liquidates_nobody() {
     let mut scene = bitget("0");
@@ -779,6 +916,7 @@ enum Act {
     Trade(u32, Side, i64, PositionEffect),
     Rest(u32, Side, i64, i64, PositionEffect),
     Mark(i64),
+    Index(i64),
     Set(u32, Setting),
     Book(i64),
     Print(Side, i64, i64),
@@ -805,6 +943,7 @@ fn act() -> impl Strategy<Value = Act> {
         4 => (who(), side(), 1..400_i64, effect()).prop_map(|(w, s, q, e)| Act::Trade(w, s, q, e)),
         4 => (who(), side(), 9_500..10_500_i64, 1..400_i64, effect()).prop_map(|(w, s, p, q, e)| Act::Rest(w, s, p, q, e)),
         3 => (8_000..12_000_i64).prop_map(Act::Mark),
+        1 => (8_000..12_000_i64).prop_map(Act::Index),
         2 => (who(), setting).prop_map(|(w, s)| Act::Set(w, s)),
         2 => (9_600..10_400_i64).prop_map(Act::Book),
         2 => (side(), 9_500..10_500_i64, 1..600_i64).prop_map(|(s, p, q)| Act::Print(s, p, q)),
@@ -826,6 +965,10 @@ fn play(scene: &mut Scene, act: &Act) {
         Act::Mark(price) => {
             let price = FinePrice::from_units(price * 1_000_000_000);
             scene.group(GroupKind::Update, &[MarketEvent::News(News::Mark(price))]);
+        }
+        Act::Index(price) => {
+            let price = FinePrice::from_units(price * 1_000_000_000);
+            scene.group(GroupKind::Update, &[MarketEvent::News(News::Index(price))]);
         }
         Act::Set(who, setting) => {
             scene.set(AccountId(who), setting);
@@ -859,16 +1002,24 @@ fn play(scene: &mut Scene, act: &Act) {
     }
 }
 
-fn venues() -> [(&'static str, Product); 4] {
-    [("bitmex", inverse()), ("bitget", linear("1")), ("phemex", linear("1")), ("bitmart", linear("0.1"))]
+/// Venue, pair, product, and what each account has.
+fn venues() -> [(&'static str, &'static str, Product, &'static str); 5] {
+    [
+        ("bitmex", "XBT-USD", inverse(), "0.02"),
+        ("bitget", "XBT-USDT", linear("1"), "20000"),
+        ("phemex", "XBT-USD", linear("1"), "20000"),
+        ("bitmart", "XBT-USDT", linear("0.1"), "20000"),
+        // Settled in the coin.
+        ("bitget", "XBT-USD", linear("1"), "20"),
+    ]
 }
 
 fn start(at: usize) -> Scene {
-    let (name, product) = venues()[at];
-    let config = market(venue(name).unwrap(), "X", "XBT-USD", product, (1, 0), "0.0006");
+    let (name, pair, product, wallet) = venues()[at];
+    let config = market(venue(name).unwrap(), "X", pair, product, (1, 0), "0.0006");
     let mut scene = Scene::new(name, config);
     for who in 1..4 {
-        scene.account(AccountId(who), if name == "bitmex" { "0.02" } else { "20000" });
+        scene.account(AccountId(who), wallet);
     }
     play(&mut scene, &Act::Book(10_000));
     scene
@@ -896,7 +1047,7 @@ proptest! {
     /// Money sums to zero, nobody is below zero, what only closes never opens, and what is put aside is what the
     /// positions say.
     #[test]
-    fn margin_accounts_hold(at in 0..4_usize, acts in prop::collection::vec(act(), 1..60)) {
+    fn margin_accounts_hold(at in 0..5_usize, acts in prop::collection::vec(act(), 1..60)) {
         let mut scene = start(at);
         for act in &acts {
             let before = legs(&scene);
@@ -938,7 +1089,7 @@ proptest! {
 
     /// The same acts give the same state; and a saved exchange goes on exactly where it stood.
     #[test]
-    fn a_saved_margin_account_goes_on(at in 0..4_usize, acts in prop::collection::vec(act(), 2..40), cut in 0..40_usize) {
+    fn a_saved_margin_account_goes_on(at in 0..5_usize, acts in prop::collection::vec(act(), 2..40), cut in 0..40_usize) {
         let mut whole = start(at);
         let mut other = start(at);
         let cut = cut % acts.len();
@@ -956,7 +1107,7 @@ proptest! {
 
     /// Where only longs are used, hedge and one-way come to the same money.
     #[test]
-    fn one_side_is_the_same_in_both_modes(at in 1..4_usize, sizes in prop::collection::vec((any::<bool>(), 1..200_i64, 9_600..10_400_i64), 1..25)) {
+    fn one_side_is_the_same_in_both_modes(at in 1..5_usize, sizes in prop::collection::vec((any::<bool>(), 1..200_i64, 9_600..10_400_i64), 1..25)) {
         let mut one_way = start(at);
         let mut hedge = start(at);
         prop_assert_eq!(hedge.set(A, Setting::Position(PositionMode::Hedge)), OrderEvent::Done);
@@ -1327,6 +1478,7 @@ fn nobody_who_is_lost_is_left_after_a_mark() {
         ("bitmex", "XBTUSD", "XBT-USD", inverse(), (1, 0)),
         ("bitmex", "XBTUSDT", "XBT-USDT", linear("0.000001"), (1, 0)),
         ("bitget", "BTCUSDT", "BTC-USDT", linear("1"), (1, 3)),
+        ("bitget", "BTCUSD", "BTC-USD", linear("1"), (1, 3)),
         ("phemex", "BTCUSDT", "BTC-USDT", linear("1"), (1, 3)),
         ("bitmart", "BTCUSDT", "BTC-USDT", linear("0.001"), (1, 0)),
     ] {
@@ -1344,7 +1496,12 @@ fn nobody_who_is_lost_is_left_after_a_mark() {
         scene.book("59999.9", "60000.0");
         let accounts: Vec<AccountId> = (1..=60).map(AccountId).collect();
         for account in &accounts {
-            scene.account(*account, if inverse { "0.05" } else { "1000" });
+            let wallet = match symbol {
+                "XBTUSD" => "0.05",
+                "BTCUSD" => "0.0166",
+                _ => "1000",
+            };
+            scene.account(*account, wallet);
             let leverage = Leverage::times([3, 10, 25, 50, 100][dice.below(5) as usize]);
             if dice.below(2) == 0 {
                 scene.set(*account, Setting::Margin(MarginMode::Isolated));

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::hands::{ACCOUNT, Hands};
 use super::lots::Lots;
 use super::metrics::Closed;
-use crate::market::{Product, Side};
+use crate::market::{FinePrice, Product, Side};
 use crate::order::{Liquidity, Money, PositionSide, RejectReason};
 use crate::sim::{Fill, Liquidation, OrderEvent, Owner, SimulatedExchange, Update, UpdateBody};
 use crate::strategy::MarketId;
@@ -27,6 +27,8 @@ struct MarketTally {
     quote: u16,
     /// A price unit × base's smallest unit is `base_fee.0 / base_fee.1` of quote's smallest.
     base_fee: (i128, i128),
+    /// Units of a mark price in one of the instrument's.
+    fine: i128,
 }
 
 /// What a fill of a market is worth in quote.
@@ -36,6 +38,8 @@ enum Worth {
     Spot,
     /// Its value, in what it settles in (the quote).
     Settled,
+    /// Price × quantity; it settles in base, through an index price. What closed earned is counted in quote too.
+    Coin,
     /// Each contract is worth so much quote, in its smallest unit: `.0 / .1` for a quantity unit.
     Each(i128, i128),
     /// It settles in a third currency: nobody says.
@@ -76,7 +80,11 @@ impl Tally {
                 markets.push(MarketTally {
                     lots: [(); 3].map(|()| Lots::new(inverse)),
                     closed: Closed::default(),
-                    worth: Worth::of(instrument.product, u32::from(instrument.qty_scale), scale(quote)),
+                    worth: match &market.contract {
+                        Some(terms) if terms.through_index => Worth::Coin,
+                        _ => Worth::of(instrument.product, u32::from(instrument.qty_scale), scale(quote)),
+                    },
+                    fine: 10_i128.pow(u32::from(FinePrice::SCALE.saturating_sub(instrument.price_scale))),
                     position: 0,
                     most: 0,
                     base_volume: 0,
@@ -148,6 +156,9 @@ impl Tally {
         market.base_volume += i128::from(qty);
         market.quote_volume += market.in_quote(fill);
         let (value, fee, lots) = match &fill.position {
+            Some(position) if market.worth == Worth::Coin => {
+                (fill.quote.0, market.fee_in_quote(fill), lots_of(position.side))
+            }
             Some(position) => (position.value.0, fill.fee.0, lots_of(position.side)),
             None => (fill.quote.0, market.fee_in_quote(fill), 0),
         };
@@ -215,7 +226,7 @@ impl MarketTally {
     fn in_quote(&self, fill: &Fill) -> i128 {
         let value = fill.position.as_ref().map_or(0, |position| position.value.0);
         match self.worth {
-            Worth::Spot => fill.quote.0,
+            Worth::Spot | Worth::Coin => fill.quote.0,
             Worth::Settled => value,
             Worth::Each(up, down) => i128::from(fill.qty.units()) * up / down,
             Worth::Unknown => 0,
@@ -227,8 +238,15 @@ impl MarketTally {
         let qty = told.qty.units();
         self.position -= qty;
         let side = if qty < 0 { Side::Sell } else { Side::Buy };
+        let amount = match self.worth {
+            Worth::Coin => {
+                let (up, down) = self.base_fee;
+                told.amount.0 * i128::from(told.mark.units()) * up / (down * self.fine)
+            }
+            _ => told.amount.0,
+        };
         let closed = &mut self.closed;
-        self.lots[lots_of(told.side)].taken(side, qty.abs(), told.amount.0, |gain| closed.add(gain));
+        self.lots[lots_of(told.side)].taken(side, qty.abs(), amount, |gain| closed.add(gain));
     }
 
     /// The fee in quote: as it is, or at the fill's price where it is paid in base. A third asset has no price here and

@@ -95,6 +95,10 @@ pub struct ContractTerms {
     pub settle_decimals: u8,
     /// How a value is rounded to that unit.
     pub rounding: ValueRounding,
+    /// Whether it is worth so much quote and settles in a coin: every amount goes through the coin's index price when it
+    /// is settled. Values, costs and tiers are then in quote.
+    #[serde(default)]
+    pub through_index: bool,
     /// What positions need, by their value; ascending, the first from zero.
     pub tiers: Vec<RiskTier>,
     /// Whether each tier's maintenance rate holds for the part of the value inside it only; else for all of it.
@@ -133,7 +137,7 @@ pub enum ValueRounding {
 /// What positions need from a value on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RiskTier {
-    /// The value at which the tier begins, in the settlement currency.
+    /// The value at which the tier begins, in the settlement currency; in quote where it settles through an index price.
     pub above: Decimal,
     /// The least initial margin, as a share of the value: one divided by the largest leverage.
     pub initial: Rate,
@@ -190,6 +194,9 @@ pub struct PositionRules {
     pub trim: TrimFirst,
     /// Whether a liquidation first steps down a tier.
     pub steps_down: bool,
+    /// Whether the cross long and short of a contract are added to pick the tier of their maintenance margin.
+    #[serde(default)]
+    pub sides_share_tier: bool,
     /// Whether leverage and margin mode can change only while there are neither positions nor orders.
     pub set_when_flat: bool,
 }
@@ -209,6 +216,7 @@ impl Default for PositionRules {
             reduce_only_cancels: false,
             trim: TrimFirst::Oldest,
             steps_down: false,
+            sides_share_tier: false,
             set_when_flat: false,
         }
     }

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use super::account::{About, Mark, Posting, gains};
+use super::account::{About, Leg, Mark, Posting};
 use super::wire::hand_on;
 use super::{
     Cause, FundingPayment, KeptPosition, Liquidation, Owner, PositionState, Setting, SimulatedExchange,
@@ -124,7 +124,8 @@ impl SimulatedExchange {
         };
         let held = holding.legs[leg];
         let value = contract.value_at(mark, Qty::from_units(held.qty.units().abs()));
-        let longs_pay = contract.funding(value, rate);
+        let settling = self.positions.settling_of(market, &held);
+        let longs_pay = settling.nearest(contract.funding(value, rate));
         let amount = if held.qty.units() > 0 { -longs_pay } else { longs_pay };
         if held.qty.is_zero() || amount.is_zero() {
             return;
@@ -235,8 +236,7 @@ impl SimulatedExchange {
             if !fresh || holding.margin != MarginMode::Isolated {
                 return None;
             }
-            let taker = self.positions.taker(market);
-            let lost = |leg: &usize| self.positions.leg_is_lost(market, &holding.legs[*leg], taker);
+            let lost = |leg: &usize| self.positions.leg_is_lost(market, holding, &holding.legs[*leg]);
             (0..2).find(lost).map(|leg| Place { account, market, leg })
         })
     }
@@ -265,37 +265,38 @@ impl SimulatedExchange {
         })
     }
 
-    /// How much of a position a liquidation takes: down to the tier below where the venue steps down, else all.
-    fn part_to_take(&self, place: Place) -> Qty {
-        let all = |qty: Qty| Qty::from_units(qty.units().abs());
-        let Some(holding) = self.positions.holding(place.account, place.market) else { return Qty::ZERO };
-        let qty = all(holding.legs[place.leg].qty);
-        let (Some(contract), Some(mark)) =
-            (self.positions.contract(place.market), self.positions.mark(place.market))
-        else {
-            return qty;
-        };
+    /// How much of a position brings it, or both of a contract where those are added, into the tier below; `None` where
+    /// the venue does not step down, or it is in the lowest tier.
+    fn step_down(&self, place: Place) -> Option<Qty> {
+        if !self.positions.rules.steps_down {
+            return None;
+        }
+        let holding = self.positions.holding(place.account, place.market)?;
+        let (contract, mark) = (self.positions.contract(place.market)?, self.positions.mark(place.market)?);
+        let qty = Qty::from_units(holding.legs[place.leg].qty.units().abs());
         let value = contract.value_at(mark.price, qty);
-        let floor = if self.positions.rules.steps_down { contract.tier_floor(value) } else { None };
-        let Some(floor) = floor else { return qty };
-        let lot = self.markets[place.market.index()].lot();
-        let (over, units) = ((value - floor).0, i128::from(qty.units()));
-        let lots = (over / i128::from(lot.units()) * units / value.0.max(1)) + 1;
-        Qty::from_units(i64::try_from(lots * i128::from(lot.units())).unwrap_or(i64::MAX)).min(qty)
+        let tier_by = match self.positions.shares_tier(holding) {
+            true => self.positions.both(contract, holding, Some(mark.price)),
+            false => value,
+        };
+        let over = tier_by - contract.tier_floor(tier_by)?;
+        let (lot, units) = (self.markets[place.market.index()].lot(), i128::from(qty.units()));
+        let lots = over.0 / i128::from(lot.units()) * units / value.0.max(1) + 1;
+        Some(Qty::from_units(i64::try_from(lots * i128::from(lot.units())).unwrap_or(i64::MAX)).min(qty))
     }
 
     /// An isolated position, or a part of it, goes at its bankruptcy price: its margin is lost.
     fn take_over_isolated(&mut self, place: Place, updates: &mut Vec<Update>) {
         let Place { account, market, leg } = place;
-        let part = self.part_to_take(place);
         let shown = self.positions(account, market).into_iter().nth(leg);
         let (Some(mark), Some(shown)) = (self.positions.mark(market), shown) else { return };
+        let part = self.step_down(place).unwrap_or(Qty::from_units(shown.qty.units().abs()));
         let Some(before) = self.positions.take_away(account, market, leg, part) else { return };
         let after =
             self.positions.holding(account, market).map(|holding| holding.legs[leg]).unwrap_or_default();
         let Some(contract) = self.positions.contract(market) else { return };
         let taken = before.minus(after);
-        let (settle, at_mark) = (contract.settle, gains(contract, &taken, Some(mark.price)));
+        let (settle, at_mark) = (contract.settle, self.positions.gains(market, &taken));
         let (lost, fee) = (taken.margin, taken.reserve);
         let about = About { instrument: Some(market), ..About::default() };
         let insurance = lost + at_mark;
@@ -340,17 +341,59 @@ impl SimulatedExchange {
         self.tell_position(place, updates);
     }
 
+    /// The cross positions of an account in a settlement currency are lost. Its orders in all contracts that settle in it
+    /// are cancelled; where the venue steps down, parts go until what is left can stay or is in the lowest tiers; else,
+    /// and then, everything goes.
+    fn liquidate_cross(&mut self, account: AccountId, asset: u16, updates: &mut Vec<Update>) {
+        let settles = |market: &InstrumentId| {
+            self.positions.contract(*market).is_some_and(|contract| contract.settle == asset)
+        };
+        let markets: Vec<InstrumentId> =
+            self.positions.holdings(account).map(|(market, _)| market).filter(settles).collect();
+        for market in markets {
+            self.end_all(account, Some(market), CancelReason::Liquidation, updates);
+        }
+        while self.is_lost(account, asset) {
+            // Each step leaves a tier for good: there is a last one.
+            if !self.step_cross_down(account, asset, updates) {
+                return self.take_over_all(account, asset, updates);
+            }
+        }
+    }
+
+    /// The part of an account's cross positions that brings the one with the most maintenance margin into the tier below
+    /// goes, with its share of the equity; false where all are in their lowest tier.
+    fn step_cross_down(&mut self, account: AccountId, asset: u16, updates: &mut Vec<Update>) -> bool {
+        let needs = |place: &Place| {
+            let shown = self.positions(account, place.market).into_iter().nth(place.leg);
+            shown.map_or(Money::ZERO, |shown| shown.maintenance)
+        };
+        let above: Vec<(Place, Qty)> = self
+            .cross_places(account, asset)
+            .filter_map(|place| Some((place, self.step_down(place)?)))
+            .collect();
+        let most = above
+            .into_iter()
+            .max_by_key(|(place, _)| (needs(place), std::cmp::Reverse((place.market, place.leg))));
+        let Some((place, part)) = most else { return false };
+        let shown = self.positions(account, place.market).into_iter().nth(place.leg);
+        let Some(shown) = shown else { return false };
+        let standing = self.positions.standing(&self.accounts, account, asset);
+        let equity = standing.free + standing.unrealised;
+        let all = i128::from(shown.qty.units().abs());
+        let of_part = share_of(shown.maintenance, i128::from(part.units()), all);
+        let share = share_of(equity, of_part.0, standing.maintenance.0);
+        self.take_over_cross(place, &shown, (part, share), updates);
+        true
+    }
+
     /// All cross positions of an account in a settlement currency go: what is left of its equity is shared among them by
     /// their maintenance margins, and each goes at the price at which its share is lost too.
-    fn liquidate_cross(&mut self, account: AccountId, asset: u16, updates: &mut Vec<Update>) {
+    fn take_over_all(&mut self, account: AccountId, asset: u16, updates: &mut Vec<Update>) {
         let mut places: Vec<(Place, PositionState)> = Vec::new();
         for place in self.cross_places(account, asset) {
             let shown = self.positions(account, place.market).into_iter().nth(place.leg);
             places.extend(shown.map(|shown| (place, shown)));
-        }
-        let markets: Vec<InstrumentId> = places.iter().map(|(place, _)| place.market).collect();
-        for market in markets {
-            self.end_all(account, Some(market), CancelReason::Liquidation, updates);
         }
         let standing = self.positions.standing(&self.accounts, account, asset);
         let mut rest = standing.free + standing.unrealised;
@@ -358,43 +401,39 @@ impl SimulatedExchange {
         // Whoever gains is paid first: no balance is below zero on the way.
         places.sort_by_key(|(place, shown)| (-shown.unrealised.0, place.market, place.leg));
         for (place, shown) in places {
-            let share = if shown.maintenance.0 >= weights {
-                rest
-            } else {
-                Money(
-                    rest.0 / weights.max(1) * shown.maintenance.0
-                        + rest.0 % weights.max(1) * shown.maintenance.0 / weights.max(1),
-                )
+            let share = match shown.maintenance.0 >= weights {
+                true => rest,
+                false => share_of(rest, shown.maintenance.0, weights),
             };
             (rest, weights) = (rest - share, weights - shown.maintenance.0);
-            self.take_over_cross(place, &shown, share, updates);
+            let all = Qty::from_units(shown.qty.units().abs());
+            self.take_over_cross(place, &shown, (all, share), updates);
         }
     }
 
+    /// A cross position, or a part of it, goes at the price at which `share` of the account's equity is lost too.
     fn take_over_cross(
         &mut self,
         place: Place,
         shown: &PositionState,
-        share: Money,
+        (part, share): (Qty, Money),
         updates: &mut Vec<Update>,
     ) {
         let Place { account, market, leg } = place;
         let Some(mark) = self.positions.mark(market) else { return };
-        let all = Qty::from_units(shown.qty.units().abs());
-        let price = self.price_where(shown, share);
-        if self.positions.take_away(account, market, leg, all).is_none() {
-            return;
-        }
+        let Some(before) = self.positions.take_away(account, market, leg, part) else { return };
+        let after =
+            self.positions.holding(account, market).map(|holding| holding.legs[leg]).unwrap_or_default();
+        let taken = before.minus(after);
+        let at_mark = self.positions.gains(market, &taken);
+        let price = self.price_where(market, &taken, share);
         let settle = shown.settle;
         let about = About { instrument: Some(market), ..About::default() };
-        let amount = (shown.unrealised - share).max(-self.accounts.balance(account, settle).available());
-        let insurance = shown.unrealised - amount;
+        let amount = (at_mark - share).max(-self.accounts.balance(account, settle).available());
+        let insurance = at_mark - amount;
         self.accounts.begin();
-        let rows = [
-            (Owner::Account(account), amount),
-            (Owner::Market, -shown.unrealised),
-            (Owner::Insurance, insurance),
-        ];
+        let rows =
+            [(Owner::Account(account), amount), (Owner::Market, -at_mark), (Owner::Insurance, insurance)];
         for (owner, amount) in rows.into_iter().filter(|(_, amount)| !amount.is_zero()) {
             self.accounts.post(
                 self.now,
@@ -404,14 +443,16 @@ impl SimulatedExchange {
             );
         }
         let shown = PositionState { bankruptcy: price, ..shown.clone() };
-        self.tell_liquidation(place, shown.qty, mark.price, &shown, amount, insurance, updates);
+        self.tell_liquidation(place, taken.qty, mark.price, &shown, amount, insurance, updates);
     }
 
     /// The price at which a position has gained so much less than at the mark price.
-    fn price_where(&self, shown: &PositionState, less: Money) -> Option<FinePrice> {
-        let contract = self.positions.contract(shown.instrument)?;
-        let value = if contract.gains_falling(shown.qty) { shown.value + less } else { shown.value - less };
-        contract.price_of(value, Qty::from_units(shown.qty.units().abs()))
+    fn price_where(&self, market: InstrumentId, leg: &Leg, less: Money) -> Option<FinePrice> {
+        let (contract, mark) = (self.positions.contract(market)?, self.positions.mark(market)?);
+        let qty = Qty::from_units(leg.qty.units().abs());
+        let (value, less) =
+            (contract.value_at(mark.price, qty), self.positions.settling_of(market, leg).value(less));
+        contract.price_of(if contract.gains_falling(leg.qty) { value + less } else { value - less }, qty)
     }
 
     /// An account goes on with a position of an earlier session.
@@ -517,13 +558,14 @@ impl SimulatedExchange {
         };
         let (taker, reserves) = (self.positions.taker(market), self.positions.rules.reserve);
         let available = self.positions_available_with(account, contract.settle, market, &before);
+        let settlings = before.legs.map(|leg| self.positions.settling_of(market, &leg));
         let Some(holding) = self.positions.holding_mut(account, market) else {
             return Err(RejectReason::NoContract);
         };
-        for leg in &mut holding.legs {
+        for (leg, settling) in holding.legs.iter_mut().zip(settlings) {
             let value = Money(leg.cost.0.abs());
             let side = if leg.qty.units() < 0 { Side::Sell } else { Side::Buy };
-            let needs = |leverage| contract.initial(leverage, value).of_up(value);
+            let needs = |leverage| settling.up(contract.initial(leverage, value).of_up(value));
             let (now, was) = (needs(holding.leverage[side.index()]), needs(before.leverage[side.index()]));
             match (before.margin, holding.margin) {
                 (_, MarginMode::Cross) => (leg.margin, leg.reserve) = (Money::ZERO, Money::ZERO),
@@ -531,7 +573,7 @@ impl SimulatedExchange {
                 (MarginMode::Isolated, MarginMode::Isolated) => leg.margin += now - was,
             }
             if reserves && holding.margin == MarginMode::Isolated {
-                leg.reserve = contract.closing_fee(leg.qty, value, now, taker);
+                leg.reserve = settling.up(contract.closing_fee(leg.qty, value, settling.value(now), taker));
             }
         }
         let put_aside =
@@ -539,7 +581,8 @@ impl SimulatedExchange {
         let (legs, more) = (holding.legs, put_aside(&holding.legs) - put_aside(&before.legs));
         let isolated = holding.margin == MarginMode::Isolated;
         let fits = more <= self.accounts.balance(account, contract.settle).available();
-        let lost = legs.iter().any(|leg| isolated && self.positions.leg_is_lost(market, leg, taker));
+        let now = holding.clone();
+        let lost = legs.iter().any(|leg| isolated && self.positions.leg_is_lost(market, &now, leg));
         let after = self.positions.available(&self.accounts, account, contract.settle) - more;
         if !fits || lost || (after.0 < 0 && after < available) {
             if let Some(holding) = self.positions.holding_mut(account, market) {
@@ -645,11 +688,11 @@ impl SimulatedExchange {
         let side = if held.qty.units() < 0 { Side::Sell } else { Side::Buy };
         let value = Money(held.cost.0.abs());
         let least = contract.initial(holding.leverage[side.index()], value).of_up(value);
+        let least = self.positions.settling_of(market, &held).up(least);
         let mut after = held;
         after.margin += amount;
-        let taker = self.positions.taker(market);
-        let spares =
-            amount.0 >= 0 || (after.margin >= least && !self.positions.leg_is_lost(market, &after, taker));
+        let stays = || !self.positions.leg_is_lost(market, holding, &after);
+        let spares = amount.0 >= 0 || (after.margin >= least && stays());
         let available = self.positions.available(&self.accounts, account, settle);
         if !spares || amount.is_zero() {
             return Err(RejectReason::MarginNotMovable);
@@ -708,6 +751,18 @@ impl SimulatedExchange {
     }
 }
 
+/// `amount` × `part` / `all`, towards zero; `part` is at most `all`. Both lose their last bits where the product would
+/// not fit.
+fn share_of(amount: Money, mut part: i128, mut all: i128) -> Money {
+    all = all.max(1);
+    loop {
+        match (amount.0 % all).checked_mul(part) {
+            Some(product) => return Money((amount.0 / all).saturating_mul(part) + product / all),
+            None => (part, all) = (part / 2, all / 2),
+        }
+    }
+}
+
 /// The exponential mean of the middle of the book, over 30 s, after so many nanoseconds (rule (g) of
 /// `docs/perpetuals.md`). The weight of the new is a whole number of 2⁻³²: prices stay whole numbers of units.
 ///
@@ -725,6 +780,18 @@ fn smoothed(before: FinePrice, mid: FinePrice, passed: i64) -> FinePrice {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn shares_of_sums_beyond_all_bounds_do_not_overflow() {
+        for (amount, part, all, want) in [
+            (100, 1, 3, 33),
+            (-100, 1, 3, -33),
+            (7, 0, 0, 0),
+            (10_i128.pow(30), 10_i128.pow(29), 10_i128.pow(30), 10_i128.pow(29)),
+        ] {
+            assert_eq!(share_of(Money(amount), part, all), Money(want), "{amount} × {part} / {all}");
+        }
+    }
 
     #[test]
     fn the_middle_of_the_book_is_smoothed_over_thirty_seconds() {

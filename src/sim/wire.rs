@@ -374,7 +374,8 @@ pub struct PositionState {
     pub side: PositionSide,
     /// Contracts, negative for shorts; zero where there is none.
     pub qty: Qty,
-    /// What they cost: positive for longs, negative for shorts; the other way round where the contract is inverse.
+    /// What they cost: positive for longs, negative for shorts; the other way round where the contract is inverse. In
+    /// quote, with the settlement currency's decimals, where it settles through an index price.
     pub cost: Money,
     /// The average entry price.
     pub entry: Option<FinePrice>,

@@ -23,8 +23,15 @@ pub(crate) struct Ratio {
 impl Ratio {
     /// `amount` × the fraction, rounded up; `amount` is not negative.
     ///
-    /// Both parts are below 10¹⁹ or so; taking the amount apart first keeps the product inside 128 bits.
+    /// Both parts are below 10¹⁹ or so; taking the amount apart first keeps the product inside 128 bits. What fits 64 bits,
+    /// as nearly all does, needs one division: those of 128 bits were most of what a margin cost.
+    #[inline]
     pub(crate) fn of_up(self, amount: Money) -> Money {
+        if let (Ok(amount), Ok(num)) = (i64::try_from(amount.0), i64::try_from(self.num)) {
+            let product = i128::from(amount) * i128::from(num);
+            let quotient = quotient(product, self.den);
+            return Money(quotient + i128::from(quotient * self.den != product));
+        }
         let (whole, rest) = (amount.0 / self.den, amount.0 % self.den);
         let product = rest * self.num;
         Money(whole.saturating_mul(self.num) + product / self.den + i128::from(product % self.den != 0))
@@ -36,6 +43,52 @@ impl Ratio {
 struct Scaled {
     units: i128,
     scale: u32,
+}
+
+/// How values of a contract become money of its settlement currency: one for one, or through the price of the coin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Settling {
+    /// Units of the coin's price; `None`: one for one.
+    coin: Option<i128>,
+    quantum: i128,
+}
+
+impl Settling {
+    const ONE: i128 = 10_i128.pow(FinePrice::SCALE as u32);
+    /// What settles in what it is reckoned in.
+    pub(crate) const PLAIN: Self = Self { coin: None, quantum: 1 };
+
+    /// Through the price of a coin whose smallest unit is so many of the ledger's.
+    pub(crate) fn through(coin: FinePrice, quantum: i128) -> Self {
+        Self { coin: Some(i128::from(coin.units())).filter(|units| *units > 0), quantum }
+    }
+
+    /// A value, signed, as money of the settlement currency, to the nearest of its smallest unit.
+    ///
+    /// 0.01 BTC that gained 500 USD a coin, with the index at 40,000: 5 / 40,000 = 0.000125 BTC.
+    #[inline]
+    pub(crate) fn nearest(self, value: Money) -> Money {
+        let Some(coin) = self.coin else { return value };
+        let den = coin.saturating_mul(self.quantum);
+        let (whole, rest) = (value.0.abs() / den, value.0.abs() % den);
+        let units = whole.saturating_mul(Self::ONE) + round(rest.saturating_mul(Self::ONE), den, false);
+        Money(units.saturating_mul(self.quantum) * value.0.signum())
+    }
+
+    /// A value that is not negative as money of the settlement currency, rounded up to the ledger's unit: what is needed.
+    #[inline]
+    pub(crate) fn up(self, value: Money) -> Money {
+        let Some(coin) = self.coin else { return value };
+        Ratio { num: Self::ONE, den: coin }.of_up(value)
+    }
+
+    /// What so much of the settlement currency is worth: the other way of [`nearest`](Self::nearest).
+    #[inline]
+    pub(crate) fn value(self, money: Money) -> Money {
+        let Some(coin) = self.coin else { return money };
+        let (whole, rest) = (money.0 / Self::ONE, money.0 % Self::ONE);
+        Money(whole.saturating_mul(coin).saturating_add(rest.saturating_mul(coin) / Self::ONE))
+    }
 }
 
 /// Margin rates from a value on, in the ledger's units.
@@ -62,6 +115,8 @@ pub(crate) struct Contract {
     /// Ledger units in the settlement currency's smallest unit.
     pub(crate) quantum: i128,
     rounding: ValueRounding,
+    /// Its values are in quote and are settled in a coin ([`Settling`]).
+    pub(crate) through_index: bool,
     tiers: Vec<Tier>,
     pub(crate) leverage: Leverage,
 }
@@ -119,6 +174,7 @@ impl Contract {
             decimals: u32::from(terms.settle_decimals),
             quantum: 10_i128.pow(u32::from(finer)),
             rounding: terms.rounding,
+            through_index: terms.through_index,
             tiers,
             leverage: terms.leverage,
         })
@@ -163,11 +219,13 @@ impl Contract {
                 }
             }
         } else {
-            let product = price.units.saturating_mul(qty).saturating_mul(self.multiplier);
-            let down = price.scale + self.qty_scale + self.multiplier_scale;
+            // Two numbers of 64 bits do not overflow.
+            let (units, down) = (price.units * qty, price.scale + self.qty_scale + self.multiplier_scale);
             let by = ten(down.saturating_sub(self.decimals));
             let up = ten(self.decimals.saturating_sub(down));
-            round(product.saturating_mul(up), by, self.rounding == ValueRounding::Down)
+            let product = if self.multiplier == 1 { units } else { units.saturating_mul(self.multiplier) };
+            let product = if up == 1 { product } else { product.saturating_mul(up) };
+            round(product, by, self.rounding == ValueRounding::Down)
         };
         Money(smallest.saturating_mul(self.quantum))
     }
@@ -252,7 +310,12 @@ impl Contract {
 
     /// The maintenance margin of a position worth so much.
     pub(crate) fn maintenance(&self, value: Money) -> Money {
-        let tier = self.tier(value);
+        self.maintenance_in(value, value)
+    }
+
+    /// The same in the tier of another value: that of both positions of a contract.
+    pub(crate) fn maintenance_in(&self, of_tier: Money, value: Money) -> Money {
+        let tier = self.tier(of_tier);
         let of = Ratio { num: i128::from(tier.maintenance.0), den: RATE_ONE }.of_up(value);
         Money((of.0 - tier.less.0).max(0))
     }
@@ -329,8 +392,29 @@ impl Contract {
     }
 }
 
+/// Powers of ten, as many as fit.
+const TENS: [i128; 39] = {
+    let mut tens = [1_i128; 39];
+    let mut at = 1;
+    while at < tens.len() {
+        tens[at] = tens[at - 1] * 10;
+        at += 1;
+    }
+    tens
+};
+
+#[inline]
 fn ten(power: u32) -> i128 {
-    10_i128.checked_pow(power).unwrap_or(i128::MAX)
+    TENS.get(power as usize).copied().unwrap_or(i128::MAX)
+}
+
+/// `value` / `by`, towards zero: in 64 bits where both fit, for a division of 128 bits is many times as long.
+#[inline]
+fn quotient(value: i128, by: i128) -> i128 {
+    match (u64::try_from(value), u64::try_from(by)) {
+        (Ok(value), Ok(by)) => i128::from(value / by),
+        _ => value / by,
+    }
 }
 
 /// `value` × 10^`up` / 10^`down`, the larger power taken off before anything overflows; what is cut off is below the
@@ -340,7 +424,59 @@ fn scaled(value: i128, up: u32, down: u32) -> i128 {
 }
 
 /// `value` / `by`, to the nearest or down; neither is negative.
+#[inline]
 fn round(value: i128, by: i128, down: bool) -> i128 {
-    let (quotient, rest) = (value / by, value % by);
+    let quotient = quotient(value, by);
+    let rest = value - quotient * by;
     quotient + i128::from(!down && rest >= by - rest)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Numbers of every length, for the quick ways end where 64 bits do.
+    fn number() -> impl Strategy<Value = i128> {
+        (0..120_u32, any::<u128>()).prop_map(|(bits, seed)| (seed >> (128 - bits.max(1))) as i128)
+    }
+
+    proptest! {
+        #[test]
+        fn the_quick_divisions_are_the_plain_ones(value in number(), by in number(), num in number()) {
+            let by = by.max(1);
+            prop_assert_eq!(quotient(value, by), value / by);
+            let half_up = value / by + i128::from(value % by >= by - value % by);
+            prop_assert_eq!((round(value, by, true), round(value, by, false)), (value / by, half_up));
+            let (num, den) = (num & 0xffff_ffff, (by & 0xffff_ffff_ffff).max(1));
+            let exact = (value & ((1 << 90) - 1)).checked_mul(num).map(|all| all / den + i128::from(all % den != 0));
+            let found = Ratio { num, den }.of_up(Money(value & ((1 << 90) - 1)));
+            prop_assert_eq!(Some(found), exact.map(Money));
+        }
+    }
+
+    #[test]
+    fn powers_of_ten_end_where_the_numbers_do() {
+        assert_eq!((ten(0), ten(1), ten(38), ten(39)), (1, 10, 10_i128.pow(38), i128::MAX));
+    }
+
+    #[test]
+    fn what_is_settled_through_an_index_comes_back() {
+        let through = Settling::through(FinePrice::read("40000").unwrap(), 100);
+        for (value, nearest, up) in [
+            // 369.75 × 0.0006 / 40,000 = 0.00000554625, and half of a unit.
+            (2_218_500_000, 55_500, 55_463),
+            (-2_218_500_000, -55_500, 0),
+            (2_000_000, 100, 50),
+            (0, 0, 0),
+        ] {
+            assert_eq!(through.nearest(Money(value)), Money(nearest), "{value}");
+            if value >= 0 {
+                assert_eq!(through.up(Money(value)), Money(up), "{value}");
+            }
+        }
+        assert_eq!(through.value(Money(55_463)), Money(2_218_520_000));
+        assert_eq!(Settling::PLAIN.nearest(Money(-7)), Money(-7));
+    }
 }

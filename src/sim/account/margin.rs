@@ -41,6 +41,11 @@ impl Standing {
 impl Positions {
     /// How an account stands in a settlement currency.
     pub(crate) fn standing(&self, accounts: &Accounts, account: AccountId, asset: u16) -> Standing {
+        self.stand::<true>(accounts, account, asset)
+    }
+
+    /// The same; without what positions must leave to stay, where only what is available is asked for.
+    fn stand<const STAYS: bool>(&self, accounts: &Accounts, account: AccountId, asset: u16) -> Standing {
         let mut standing =
             Standing { free: accounts.balance(account, asset).available(), ..Standing::default() };
         for (market, holding) in self.holdings(account) {
@@ -48,17 +53,19 @@ impl Positions {
                 continue;
             };
             let taker = self.taker(market);
-            standing.orders += self.orders_need(contract, holding, holding.working, taker);
+            standing.orders += self.orders_need((market, contract), holding, holding.working, taker);
             if holding.margin == MarginMode::Isolated {
                 continue;
             }
             let mark = self.mark(market).map(|mark| mark.price);
             for (at, leg) in holding.legs.iter().enumerate().filter(|(_, leg)| !leg.qty.is_zero()) {
-                let gains = gains(contract, leg, mark);
+                let gains = self.gains(market, leg);
                 standing.unrealised += gains;
                 standing.counted += if self.rules.gains_available { gains } else { gains.min(Money::ZERO) };
                 standing.cross += self.cross_needs(market, holding, at, mark, taker);
-                standing.maintenance += self.maintenance(contract, leg, mark, taker);
+                if STAYS {
+                    standing.maintenance += self.maintenance((market, contract), holding, leg, taker);
+                }
             }
         }
         standing
@@ -72,7 +79,7 @@ impl Positions {
     /// What is available of an asset: for spot that is all that is not held.
     pub(crate) fn available(&self, accounts: &Accounts, account: AccountId, asset: u16) -> Money {
         if self.any() {
-            self.standing(accounts, account, asset).available()
+            self.stand::<false>(accounts, account, asset).available()
         } else {
             accounts.balance(account, asset).available()
         }
@@ -82,9 +89,8 @@ impl Positions {
     pub(crate) fn unrealised(&self, account: AccountId, asset: u16) -> Money {
         let mut sum = Money::ZERO;
         for (market, holding) in self.holdings(account) {
-            if let Some(contract) = self.contract(market).filter(|contract| contract.settle == asset) {
-                let mark = self.mark(market).map(|mark| mark.price);
-                sum += holding.legs.iter().map(|leg| gains(contract, leg, mark)).sum::<Money>();
+            if self.contract(market).is_some_and(|contract| contract.settle == asset) {
+                sum += holding.legs.iter().map(|leg| self.gains(market, leg)).sum::<Money>();
             }
         }
         sum
@@ -94,7 +100,7 @@ impl Positions {
     /// of one net position, both sides where there are two.
     pub(crate) fn orders_need(
         &self,
-        contract: &Contract,
+        (market, contract): (InstrumentId, &Contract),
         holding: &Holding,
         working: [Working; 2],
         taker: Rate,
@@ -108,7 +114,8 @@ impl Positions {
             let value = part.of_up(orders.value);
             let held = Money(of.cost.0.abs());
             let initial = contract.initial(holding.leverage_of(side), held + value);
-            contract.order_margin(self.rules.order_margin, side, value, initial, taker)
+            let settling = self.settling(market, || contract.price_of(orders.value, orders.qty));
+            settling.up(contract.order_margin(self.rules.order_margin, side, value, initial, taker))
         };
         match holding.mode {
             PositionMode::Hedge => {
@@ -139,7 +146,7 @@ impl Positions {
         let entry = Money(leg.cost.0.abs());
         let side = if leg.qty.units() < 0 { Side::Sell } else { Side::Buy };
         let initial = contract.initial(holding.leverage_of(side), entry);
-        match self.rules.cross_margin {
+        let needed = match self.rules.cross_margin {
             CrossMargin::InitialAtEntry => initial.of_up(entry),
             CrossMargin::InitialAtMark => initial.of_up(value(contract, leg, mark)),
             CrossMargin::InitialAndReserve => {
@@ -147,7 +154,8 @@ impl Positions {
                 margin + contract.closing_fee(leg.qty, entry, margin, taker)
             }
             CrossMargin::Maintenance => contract.maintenance(entry) + self.funding_owed(market, leg, entry),
-        }
+        };
+        self.settling_of(market, leg).up(needed)
     }
 
     /// What a position of this value will pay at the next funding; nothing where it receives. Rounded up to the unit.
@@ -158,22 +166,54 @@ impl Positions {
     }
 
     /// What a position must leave of its margin to stay.
-    fn maintenance(&self, contract: &Contract, leg: &Leg, mark: Option<FinePrice>, taker: Rate) -> Money {
+    fn maintenance(
+        &self,
+        (market, contract): (InstrumentId, &Contract),
+        holding: &Holding,
+        leg: &Leg,
+        taker: Rate,
+    ) -> Money {
+        let mark = self.mark(market).map(|mark| mark.price);
         let at_mark = value(contract, leg, mark);
         let on = match self.rules.maintenance {
             MaintenanceOn::Entry => Money(leg.cost.0.abs()),
             MaintenanceOn::Mark => at_mark,
         };
+        let tier_by = if self.shares_tier(holding) { self.both(contract, holding, mark) } else { on };
         let fee = if self.rules.closing_fee { fee_of(at_mark, taker) } else { Money::ZERO };
-        contract.maintenance(on) + fee
+        self.settling_of(market, leg).up(contract.maintenance_in(tier_by, on) + fee)
     }
 
-    /// Whether an isolated position must be liquidated at the mark price.
-    pub(crate) fn leg_is_lost(&self, market: InstrumentId, leg: &Leg, taker: Rate) -> bool {
-        let (Some(contract), Some(mark)) = (self.contract(market), self.mark(market)) else { return false };
-        let mark = Some(mark.price);
-        !leg.qty.is_zero()
-            && leg.margin + gains(contract, leg, mark) <= self.maintenance(contract, leg, mark, taker)
+    /// Whether the two positions of a holding are added to pick their tier.
+    pub(crate) fn shares_tier(&self, holding: &Holding) -> bool {
+        self.rules.sides_share_tier
+            && holding.margin == MarginMode::Cross
+            && holding.mode == PositionMode::Hedge
+    }
+
+    /// What both positions of a holding are worth, as maintenance margin reckons.
+    pub(crate) fn both(&self, contract: &Contract, holding: &Holding, mark: Option<FinePrice>) -> Money {
+        let of = |leg: &Leg| match self.rules.maintenance {
+            MaintenanceOn::Entry => Money(leg.cost.0.abs()),
+            MaintenanceOn::Mark => value(contract, leg, mark),
+        };
+        holding.legs.iter().map(of).sum()
+    }
+
+    /// What a position has gained at the mark price, in its settlement currency: what it is worth less what it cost.
+    pub(crate) fn gains(&self, market: InstrumentId, leg: &Leg) -> Money {
+        let Some(contract) = self.contract(market) else { return Money::ZERO };
+        let mark = self.mark(market).map(|mark| mark.price);
+        self.settling_of(market, leg).nearest(gains(contract, leg, mark))
+    }
+
+    /// Whether an isolated position of a holding must be liquidated at the mark price.
+    pub(crate) fn leg_is_lost(&self, market: InstrumentId, holding: &Holding, leg: &Leg) -> bool {
+        let Some(contract) = self.contract(market).filter(|_| self.mark(market).is_some()) else {
+            return false;
+        };
+        let needs = || self.maintenance((market, contract), holding, leg, self.taker(market));
+        !leg.qty.is_zero() && leg.margin + self.gains(market, leg) <= needs()
     }
 
     /// An account's positions in a contract, as they are shown.
@@ -206,8 +246,9 @@ impl Positions {
         let price = mark.map(|mark| mark.price);
         let taker = self.taker(market);
         let size = Qty::from_units(leg.qty.units().abs());
-        let unrealised = gains(contract, leg, price);
-        let maintenance = self.maintenance(contract, leg, price, taker);
+        let unrealised = self.gains(market, leg);
+        let maintenance = self.maintenance((market, contract), holding, leg, taker);
+        let settling = self.settling_of(market, leg);
         let behind = match holding.margin {
             MarginMode::Isolated => leg.margin,
             MarginMode::Cross => {
@@ -215,7 +256,9 @@ impl Positions {
                 standing.free + standing.unrealised - unrealised - standing.maintenance + maintenance
             }
         };
-        let flat = leg.qty.is_zero();
+        let (flat, worth) = (leg.qty.is_zero(), settling.value(behind));
+        let entry = Money(leg.cost.0.abs());
+        let tier_by = if self.shares_tier(holding) { self.both(contract, holding, None) } else { entry };
         let assigned = match holding.margin {
             MarginMode::Isolated => leg.margin + leg.reserve,
             MarginMode::Cross if flat => Money::ZERO,
@@ -231,7 +274,7 @@ impl Positions {
             entry: contract.entry_price(Money(leg.cost.0.abs()), size),
             mark: price,
             mark_source: mark.map(|mark| mark.source),
-            value: value(contract, leg, price),
+            value: settling.nearest(value(contract, leg, price)),
             unrealised,
             realised: leg.realised,
             fees: leg.fees,
@@ -241,8 +284,12 @@ impl Positions {
             leverage: if at == 1 { holding.leverage[1] } else { holding.leverage_of(side) },
             assigned,
             maintenance: if flat { Money::ZERO } else { maintenance },
-            liquidation: if flat { None } else { liquidation(contract, leg, behind, &self.rules, taker) },
-            bankruptcy: if flat { None } else { bankruptcy(contract, leg, behind) },
+            liquidation: if flat {
+                None
+            } else {
+                liquidation((contract, tier_by), leg, worth, &self.rules, taker)
+            },
+            bankruptcy: if flat { None } else { bankruptcy(contract, leg, worth) },
         }
     }
 }
@@ -255,8 +302,8 @@ fn value(contract: &Contract, leg: &Leg, mark: Option<FinePrice>) -> Money {
     }
 }
 
-/// What a position has gained at the mark price: what it is worth less what it cost.
-pub(crate) fn gains(contract: &Contract, leg: &Leg, mark: Option<FinePrice>) -> Money {
+/// What a position is worth at the mark price less what it cost.
+fn gains(contract: &Contract, leg: &Leg, mark: Option<FinePrice>) -> Money {
     mark.map_or(Money::ZERO, |mark| contract.worth_at(mark, leg.qty) - leg.cost)
 }
 
@@ -269,8 +316,9 @@ fn fee_of(value: Money, taker: Rate) -> Money {
 ///
 /// With maintenance on the entry value and no closing fee, a long of 200,000 XBTUSD at 10,000 and 20x (0.5 %): 9569.38.
 /// With maintenance and fee on the mark value, a long of 0.01 BTC at 36,975 and 20x (0.4 % and 0.06 %): 35288.6.
+/// `behind` is as values are: of a contract that settles through an index price, the margin times that price.
 fn liquidation(
-    contract: &Contract,
+    (contract, tier_by): (&Contract, Money),
     leg: &Leg,
     behind: Money,
     rules: &PositionRules,
@@ -278,9 +326,9 @@ fn liquidation(
 ) -> Option<FinePrice> {
     let entry = Money(leg.cost.0.abs());
     let (fixed, mut rate) = match rules.maintenance {
-        MaintenanceOn::Entry => (contract.maintenance(entry), 0),
+        MaintenanceOn::Entry => (contract.maintenance_in(tier_by, entry), 0),
         MaintenanceOn::Mark => {
-            let (rate, less) = contract.maintenance_rate(entry);
+            let (rate, less) = contract.maintenance_rate(tier_by);
             (-less, i128::from(rate.0))
         }
     };

@@ -17,5 +17,4 @@ mod watch;
 pub(crate) use contract::{Contract, RATE_ONE};
 pub(crate) use fees::{FeeModel, Volume};
 pub(crate) use ledger::{About, Accounts, Posting};
-pub(crate) use margin::gains;
 pub(crate) use positions::{Holding, Leg, Listed, Mark, Positions, SavedPositions};

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::contract::Contract;
+use super::contract::{Contract, Settling};
 use super::watch::Watch;
 use crate::market::{FinePrice, FundingRate, InstrumentId, News, Price, Qty, Side, Timestamp};
 use crate::order::{
@@ -331,10 +331,13 @@ impl Positions {
             PositionSide::Long | PositionSide::Short => holding.leverage[at] = leverage,
         }
         let value = Money(kept.cost.0.abs());
+        let settling =
+            self.settling(market, || contract.price_of(value, Qty::from_units(kept.qty.units().abs())));
+        let Some(holding) = self.holding_mut(account, market) else { return false };
         let needs = contract.initial(leverage, value).of_up(value);
         let fee =
             if rules.reserve { contract.closing_fee(kept.qty, value, needs, taker) } else { Money::ZERO };
-        let reserve = fee.min(put_aside);
+        let reserve = settling.up(fee).min(put_aside);
         holding.legs[at] = Leg {
             qty: kept.qty,
             cost: kept.cost,
@@ -370,6 +373,7 @@ impl Positions {
         let Some(Some(Listed { contract, .. })) = self.listed.get(market.index()) else {
             return Booked::default();
         };
+        let settling = self.settling(market, || contract.price_of(contract.value(price, qty), qty));
         let Some(holding) = self.traders[account.0 as usize].holdings[market.index()].as_deref_mut() else {
             return Booked::default();
         };
@@ -381,7 +385,7 @@ impl Positions {
         let closes = leg.qty.units().signum() == -signed.units().signum() && !leg.qty.is_zero();
         if closes {
             let part = Qty::from_units(leg.qty.units().abs().min(qty.units()));
-            booked = leg.close(contract, price, part, side);
+            booked = leg.close(contract, settling, (price, part), side);
         }
         let rest = qty - booked.closed;
         if !rest.is_zero() {
@@ -396,6 +400,7 @@ impl Positions {
                 let margin = contract.initial(leverage, Money(leg.cost.0.abs())).of_up(value);
                 let reserve =
                     if reserves { contract.closing_fee(leg.qty, value, margin, taker) } else { Money::ZERO };
+                let (margin, reserve) = (settling.up(margin), settling.up(reserve));
                 leg.margin += margin;
                 leg.reserve += reserve;
                 booked.held += margin + reserve;
@@ -525,6 +530,31 @@ impl Positions {
         self.told.get(market.index())?.index.map(|(price, _)| price)
     }
 
+    /// How values of a contract are settled: through the index price, else the mark price, else what `other` says, where
+    /// it settles in a coin that it is not reckoned in.
+    #[inline]
+    pub(crate) fn settling(
+        &self,
+        market: InstrumentId,
+        other: impl FnOnce() -> Option<FinePrice>,
+    ) -> Settling {
+        match self.contract(market) {
+            Some(contract) if contract.through_index => {
+                let mark = || self.mark(market).map(|mark| mark.price);
+                let coin = self.index(market).or_else(mark).or_else(other);
+                coin.map_or(Settling::PLAIN, |coin| Settling::through(coin, contract.quantum))
+            }
+            _ => Settling::PLAIN,
+        }
+    }
+
+    /// How what a position is worth is settled.
+    #[inline]
+    pub(crate) fn settling_of(&self, market: InstrumentId, leg: &Leg) -> Settling {
+        let size = Qty::from_units(leg.qty.units().abs());
+        self.settling(market, || self.contract(market)?.price_of(Money(leg.cost.0.abs()), size))
+    }
+
     /// The rate of the next funding, whether the tape told it, and when that is due.
     pub(crate) fn funding(&self, market: InstrumentId) -> Option<(FundingRate, bool, Timestamp)> {
         let (told, listed) = (self.told.get(market.index())?, self.listed.get(market.index())?.as_ref()?);
@@ -544,10 +574,16 @@ impl Positions {
 
 impl Leg {
     /// Closes a part at a price by an order of `side`.
-    fn close(&mut self, contract: &Contract, price: Price, part: Qty, side: Side) -> Booked {
+    fn close(
+        &mut self,
+        contract: &Contract,
+        settling: Settling,
+        (price, part): (Price, Qty),
+        side: Side,
+    ) -> Booked {
         let exit = contract.cost(price, if side == Side::Buy { part } else { -part });
         let left = self.without(part, contract.quantum);
-        let realised = Money(-exit.0 - (self.cost.0 - left.cost.0));
+        let realised = settling.nearest(Money(-exit.0 - (self.cost.0 - left.cost.0)));
         let held = left.margin + left.reserve - self.margin - self.reserve;
         *self = left;
         self.realised += realised;

@@ -44,8 +44,10 @@ impl Watch {
 
     /// Its bounds hold no more.
     pub(crate) fn doubt(&mut self, account: AccountId) {
-        self.drop_bounds(account);
-        self.always.insert(account);
+        // Whoever is looked at always has no bounds.
+        if self.always.insert(account) {
+            self.drop_bounds(account);
+        }
     }
 
     fn bound(&mut self, account: AccountId, low: FinePrice, high: FinePrice) {
@@ -70,6 +72,8 @@ struct Slack<'a> {
     on: MaintenanceOn,
     closing_fee: bool,
     taker: Rate,
+    /// How much both positions are and cost, where they are added to pick the tier.
+    both: Option<(Qty, Money)>,
 }
 
 impl Slack<'_> {
@@ -83,13 +87,19 @@ impl Slack<'_> {
     fn least(&self, leg: &Leg, low: FinePrice, high: FinePrice) -> Money {
         let size = Qty::from_units(leg.qty.units().abs());
         let gains = |mark| self.contract.worth_at(mark, leg.qty) - leg.cost;
-        let worth = self.contract.value_at(low, size).max(self.contract.value_at(high, size));
+        let most = |size| self.contract.value_at(low, size).max(self.contract.value_at(high, size));
+        let worth = most(size);
         let on = match self.on {
             MaintenanceOn::Entry => Money(leg.cost.0.abs()),
             MaintenanceOn::Mark => worth,
         };
         let fee = if self.closing_fee { self.contract.taker_fee(worth, self.taker) } else { Money::ZERO };
-        gains(low).min(gains(high)) - self.contract.maintenance(on) - fee
+        let tier_by = match (self.both, self.on) {
+            (None, _) => on,
+            (Some((_, entry)), MaintenanceOn::Entry) => entry,
+            (Some((size, _)), MaintenanceOn::Mark) => most(size),
+        };
+        gains(low).min(gains(high)) - self.contract.maintenance_in(tier_by, on) - fee
     }
 }
 
@@ -125,9 +135,16 @@ impl Positions {
         market: InstrumentId,
     ) -> Option<(FinePrice, FinePrice)> {
         let (contract, holding) = (self.contract(market)?, self.holding(account, market)?);
+        // What is settled through an index price moves with that too: it is looked at on each news of either.
+        if contract.through_index {
+            return None;
+        }
         let mark = self.mark(market)?.price;
         let (on, closing_fee) = (self.rules.maintenance, self.rules.closing_fee);
-        let slack = Slack { contract, on, closing_fee, taker: self.taker(market) };
+        let sizes = || Qty::from_units(holding.legs.iter().map(|leg| leg.qty.units().abs()).sum());
+        let costs = || holding.legs.iter().map(|leg| Money(leg.cost.0.abs())).sum();
+        let both = self.shares_tier(holding).then(|| (sizes(), costs()));
+        let slack = Slack { contract, on, closing_fee, taker: self.taker(market), both };
         let legs = || holding.legs.iter().filter(|leg| !leg.qty.is_zero());
         let share = match holding.margin {
             MarginMode::Isolated => Money::ZERO,

@@ -87,10 +87,10 @@ impl Floor<'_> {
             return Ok(());
         };
         let (mut working, taker) = (holding.working, positions.taker(market));
-        let before = positions.orders_need(contract, holding, working, taker);
+        let before = positions.orders_need((market, contract), holding, working, taker);
         working[side.index()].qty += qty;
         working[side.index()].value += value;
-        let needed = positions.orders_need(contract, holding, working, taker) - before;
+        let needed = positions.orders_need((market, contract), holding, working, taker) - before;
         if needed.0 <= 0 {
             return Ok(());
         }
@@ -106,7 +106,8 @@ impl Floor<'_> {
         Ok(())
     }
 
-    /// What so much is worth at a price: of a contract in its settlement currency, else in quote.
+    /// What so much is worth at a price: of a contract in its settlement currency (in quote where it settles through an
+    /// index price), else in quote.
     #[inline]
     pub(super) fn worth(&self, price: Price, qty: Qty) -> Money {
         match self.positions.contract(self.market.id) {
@@ -183,7 +184,10 @@ impl Floor<'_> {
         };
         let fees = &self.market.fees;
         let volume = if fees.has_tiers() { self.accounts.volume(account, self.now) } else { Money::ZERO };
+        let settling =
+            self.positions.settling(market, || self.positions.contract(market)?.price_of(value, qty));
         let fee = fees.fee(value, fees.rate(volume, liquidity), self.accounts.scale(settle));
+        let fee = settling.nearest(fee);
         let taker = self.positions.taker(market);
         let booked = self.positions.fill((account, market), (side, effect), (price, qty), (self.now, taker));
         let leg = self.positions.holding(account, market).map_or(0, |holding| holding.leg(side, effect));
@@ -227,7 +231,7 @@ impl Floor<'_> {
                 side,
                 effect,
                 closed: booked.closed,
-                value,
+                value: settling.nearest(value),
                 realised: booked.realised,
                 settle,
             })

@@ -14,6 +14,7 @@ use crate::venue::Venue;
 
 /// One-way unless the account says hedge; maintenance and closing fee on the mark value; a tenth more than margin and fee
 /// is locked for an open order, as an account's log shows; a crossed position takes its margin at the mark, gains count.
+/// A crossed long and short of a symbol are added to pick their tier; isolated ones each have their own.
 pub(super) fn rules() -> PositionRules {
     PositionRules {
         mode: PositionMode::OneWay,
@@ -28,6 +29,7 @@ pub(super) fn rules() -> PositionRules {
         reduce_only_cancels: false,
         trim: TrimFirst::Oldest,
         steps_down: true,
+        sides_share_tier: true,
         set_when_flat: false,
     }
 }
@@ -38,14 +40,19 @@ pub(super) fn limits() -> OrderLimits {
     OrderLimits { limit_band: Some(Rate(50_000_000)), ..OrderLimits::default() }
 }
 
-/// Funding at 00:00, 08:00 and 16:00 UTC. The position tiers are BTCUSDT's, the two that are known and one beyond.
+/// Funding at 00:00, 08:00 and 16:00 UTC. The position tiers are BTCUSDT's, the two that are known and one beyond; they
+/// are notional bounds in quote.
+///
+/// Contracts on USD (`COIN-FUTURES`) are reckoned in USD and settled in their coin, through its index price:
+/// size × (mark − entry) / index, and so fees and margins. That is how the exchange's formulas for them read
+/// (`CoinMainIndexPrice`); no page says more of their gains.
 pub(super) fn terms(instrument: &Instrument) -> Option<ContractTerms> {
-    let settle = match instrument.product {
+    let pair = match instrument.product {
         Product::Spot => return None,
-        Product::Linear { .. } | Product::Inverse { .. } | Product::Quanto { .. } => {
-            instrument.pair.quote.clone()
-        }
+        Product::Linear { .. } | Product::Inverse { .. } | Product::Quanto { .. } => &instrument.pair,
     };
+    let through_index = pair.quote.as_str() == "USD";
+    let settle = if through_index { pair.base.clone() } else { pair.quote.clone() };
     let tier = |above: i64, initial: i64, maintenance: i64| RiskTier {
         above: above.into(),
         initial: Rate(initial),
@@ -55,6 +62,7 @@ pub(super) fn terms(instrument: &Instrument) -> Option<ContractTerms> {
         settle,
         settle_decimals: 8,
         rounding: ValueRounding::Nearest,
+        through_index,
         // 125x, 100x as printed; 50x with 1 % above is assumed.
         tiers: vec![
             tier(0, 8_000_000, 4_000_000),

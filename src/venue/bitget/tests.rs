@@ -177,6 +177,32 @@ fn groups_become_frames_and_groups_again() {
     assert_eq!(got, want);
 }
 
+/// `COIN-FUTURES`: said so in frames both ways and in lists; settled in the base.
+#[test]
+fn contracts_on_usd_are_coin_futures() {
+    let entry = Bitget.catalogue().unwrap().pair(&Pair::new("BTC", "USD")).unwrap().clone();
+    let btc = entry.instrument;
+    let want = there_and_back(&Bitget, &btc, &short_market(&btc, 300_000));
+    assert_eq!(
+        want[0],
+        "BTCUSD snapshot 1700000000000 | sell 0.04 @ 30000.1 | sell 0.01 @ 30000.3 | buy 0.05 @ 29999.9"
+    );
+    let coin = SNAPSHOT.replace("USDT-FUTURES", "COIN-FUTURES").replace("BTCUSDT", "BTCUSD");
+    assert_eq!(decode_all(decoder(&Bitget).as_mut(), &[&coin]), [BOOK.replace("BTCUSDT", "BTCUSD")]);
+    let terms = Bitget.contract(&btc).unwrap();
+    assert_eq!((terms.settle.as_str(), terms.through_index), ("BTC", true));
+    let list = r#"{"code":"00000","data":[{"symbol":"BTCUSD","baseCoin":"BTC","quoteCoin":"USD","makerFeeRate":"0.0002","takerFeeRate":"0.0006","supportMarginCoins":["BTC","ETH"],"minTradeNum":"0.001","priceEndStep":"1","volumePlace":"3","pricePlace":"1","sizeMultiplier":"0.001","symbolType":"perpetual","minTradeUSDT":"5","symbolStatus":"normal","maxOrderQty":"1200"},{"symbol":"BTCUSDH25","baseCoin":"BTC","quoteCoin":"USD","priceEndStep":"1","volumePlace":"3","pricePlace":"1","symbolType":"delivery"}]}"#;
+    let listed = Bitget.reply_instruments("x/api/v2/mix/market/contracts?productType=COIN-FUTURES", list);
+    assert_eq!(listed.len(), 1, "dated ones are left out");
+    assert_eq!((listed[0].instrument.symbol.as_str(), &listed[0].instrument.pair), ("BTCUSD", &btc.pair));
+    for (symbol, settle) in [("BTCUSDT", "USDT"), ("BTCPERP", "USDC"), ("ETHUSD", "ETH")] {
+        let pair = Bitget.pair_of(symbol).unwrap();
+        let other = Instrument { symbol: symbol.into(), pair, ..btc.clone() };
+        let terms = Bitget.contract(&other).unwrap();
+        assert_eq!((terms.settle.as_str(), terms.through_index), (settle, symbol == "ETHUSD"), "{symbol}");
+    }
+}
+
 #[test]
 fn symbols_and_pairs() {
     for (symbol, pair, family) in [

@@ -27,6 +27,7 @@ pub(super) fn rules() -> PositionRules {
         reduce_only_cancels: false,
         trim: TrimFirst::Oldest,
         steps_down: false,
+        sides_share_tier: false,
         set_when_flat: true,
     }
 }
@@ -47,6 +48,7 @@ pub(super) fn terms(instrument: &Instrument) -> Option<ContractTerms> {
         settle: instrument.pair.quote.clone(),
         settle_decimals: 8,
         rounding: ValueRounding::Nearest,
+        through_index: false,
         tiers: (1..=10).map(tier).collect(),
         cumulative: false,
         leverage: Leverage::times(10),

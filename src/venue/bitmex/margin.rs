@@ -32,6 +32,7 @@ pub(super) fn rules() -> PositionRules {
         reduce_only_cancels: true,
         trim: TrimFirst::LeastAggressive,
         steps_down: false,
+        sides_share_tier: false,
         set_when_flat: false,
     }
 }
@@ -69,6 +70,7 @@ pub(super) fn terms(instrument: &Instrument) -> Option<ContractTerms> {
         settle,
         settle_decimals,
         rounding,
+        through_index: false,
         tiers: tiers(limit, step),
         cumulative: false,
         leverage: Leverage::times(100),

@@ -29,6 +29,7 @@ pub(super) fn rules() -> PositionRules {
         reduce_only_cancels: false,
         trim: TrimFirst::Oldest,
         steps_down: false,
+        sides_share_tier: false,
         set_when_flat: false,
     }
 }
@@ -61,6 +62,7 @@ pub(super) fn terms(instrument: &Instrument) -> Option<ContractTerms> {
         settle,
         settle_decimals,
         rounding: ValueRounding::Down,
+        through_index: false,
         tiers: (0..10).map(tier).collect(),
         cumulative: true,
         leverage: Leverage::times(10),
