@@ -338,6 +338,177 @@ fn history_reckons_contracts_in_what_they_settle_in() {
     assert_eq!(left, Some(rust_decimal::Decimal::ONE + amount("Total P&L")), "{said}");
 }
 
+/// What a session says, one object a line.
+fn lines(said: &str) -> Vec<serde_json::Value> {
+    let objects = said.lines().filter(|line| line.starts_with('{'));
+    objects.map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+fn number(value: &serde_json::Value) -> rust_decimal::Decimal {
+    value.as_str().and_then(|text| text.parse().ok()).unwrap_or_else(|| panic!("{value} is no number"))
+}
+
+/// Each figure of a session on BitMart's contracts, recomputed from what was paid as bitmart §12.3 says: fees 0.06 % of
+/// the notional, margin notional/leverage, liquidation of an isolated long at (Hp·Q − (IM − MM)) / ((1 − R)·Q) with
+/// MMR 0.005, Q contracts × 0.001.
+#[test]
+fn a_session_on_bitmarts_contracts_is_what_its_page_says() {
+    let run = Run::new();
+    let ledger = run.folder.path().join("ledger.csv");
+    let commands = format!(
+        "leverage BTC-USDT 10 isolated; buy 5 BTC-USDT market open; positions; funding; balance; step 200; positions; \
+         sell 5 BTC-USDT market close; positions; history; balance; export ledger {}",
+        ledger.display()
+    );
+    let connect = ["connect", "bitmart_perpetual_paper_trade", "--demo", "--pair", "BTC-USDT"];
+    let said = run.show(&[&connect[..], &["--balance", "USDT=1000", "--json", "-c", &commands]].concat());
+    assert!(said.starts_with("exit 0"), "{said}");
+    let said = lines(&said);
+    let of = |command: &str, at: usize| {
+        let found =
+            said.iter().filter(|line| line["command"].as_str().is_some_and(|c| c.starts_with(command)));
+        found.clone().nth(at).unwrap_or_else(|| panic!("{command} {at}"))
+    };
+    let dec = |text: &str| text.parse::<rust_decimal::Decimal>().unwrap();
+    let (bought, sold) =
+        (number(&of("buy", 0)["order"]["avg_price"]), number(&of("sell", 0)["order"]["avg_price"]));
+    let base = dec("5") * dec("0.001");
+    let (worth, got) = (bought * base, sold * base);
+    let (paid, fee) = (worth * dec("0.0006"), got * dec("0.0006"));
+    for at in 0..2 {
+        let position = &of("positions", at)["positions"][0];
+        let mark = number(&position["mark_price"]);
+        let (margin, maintenance) = (worth / dec("10"), worth * dec("0.005"));
+        let liquidation = (worth - (margin - maintenance)) / ((dec("1") - dec("0.0006")) * base);
+        for (field, want) in [
+            ("entry_price", bought),
+            ("cost", worth),
+            ("value", mark * base),
+            ("margin", margin),
+            ("unrealised_pnl", (mark - bought) * base),
+            ("fees", paid),
+            ("liquidation_price", liquidation),
+            ("bankruptcy_price", bought * dec("0.9")),
+        ] {
+            let away = (number(&position[field]) - want).abs();
+            // Money is exact, prices have as many decimals as a contract's worth of the smallest unit gives.
+            let within = if field.ends_with("_price") { dec("0.000001") } else { dec("0.00000001") };
+            assert!(away < within, "{field} of {position} is not {want}");
+        }
+        assert_eq!((&position["side"], &position["leverage"]), (&"long".into(), &"10".into()));
+    }
+    let balance = |at: usize, what: &str| number(&of("balance", at)["balances"][0][what]);
+    assert_eq!(balance(0, "total"), dec("1000") - paid);
+    assert_eq!(balance(0, "available"), dec("1000") - paid - worth / dec("10"));
+    let end = dec("1000") - paid - fee + got - worth;
+    assert_eq!((balance(1, "total"), balance(1, "available")), (end, end));
+    assert_eq!(of("positions", 2)["positions"], serde_json::json!([]));
+    assert_eq!(of("funding", 0)["next_funding"], "2026-01-05T08:00:00Z");
+    let history = &of("history", 0)["pairs"][0];
+    assert_eq!(number(&history["trade_pnl"]), got - worth);
+    assert_eq!(number(&history["fees"]["USDT"]), paid + fee);
+    assert_eq!(number(&history["total_pnl"]), end - dec("1000"));
+    let rows = std::fs::read_to_string(ledger).unwrap();
+    let amounts = rows
+        .lines()
+        .skip(1)
+        .map(|row| row.split(',').nth(6).unwrap().parse::<rust_decimal::Decimal>().unwrap());
+    assert_eq!(amounts.sum::<rust_decimal::Decimal>(), end, "the rows sum to the balance");
+}
+
+/// Bitget's contracts on USD in a session: everything is in the coin (the figures are those of bitget §12, each divided
+/// by the index, which the demo market tells with its mark).
+#[test]
+fn bitgets_contracts_on_usd_settle_in_their_coin() {
+    let run = Run::new();
+    let commands = "leverage BTC-USD 20 isolated; step 200; buy 0.5 BTC-USD market; funding; positions; fees; balance; \
+                    step 200; sell all BTC-USD close; balance; history; ticker ETH-USD";
+    let connect =
+        ["connect", "bitget_perpetual_paper_trade", "--demo", "--pair", "BTC-USD", "--pair", "ETH-USD"];
+    // Without latency the index that is shown is the one that the fill was settled at.
+    let options = ["--balance", "BTC=0.1", "--latency", "none", "--json", "-c", commands];
+    let said = run.show(&[&connect[..], &options].concat());
+    assert!(said.starts_with("exit 0"), "{said}");
+    let said = lines(&said);
+    let of = |command: &str, at: usize| {
+        let found =
+            said.iter().filter(|line| line["command"].as_str().is_some_and(|c| c.starts_with(command)));
+        found.clone().nth(at).unwrap_or_else(|| panic!("{command} {at}"))
+    };
+    let dec = |text: &str| text.parse::<rust_decimal::Decimal>().unwrap();
+    let near = |found: &serde_json::Value, want: rust_decimal::Decimal| {
+        // The walk over a few prices rounds once at each.
+        assert!((number(found) - want).abs() <= dec("0.0000001"), "{found} is not {want}");
+    };
+    let (index, bought) =
+        (number(&of("funding", 0)["index_price"]), number(&of("buy", 0)["order"]["avg_price"]));
+    let position = &of("positions", 0)["positions"][0];
+    assert_eq!((&position["settle"], &position["amount"]), (&"BTC".into(), &"0.5".into()));
+    assert_eq!((number(&position["cost"]), &position["cost_asset"]), (bought / dec("2"), &"USD".into()));
+    near(&position["margin"], bought / dec("40") / index);
+    near(&position["fees"], bought / dec("2") * dec("0.0006") / index);
+    near(&position["unrealised_pnl"], (number(&position["mark_price"]) - bought) / dec("2") / index);
+    assert_eq!(of("fees", 0)["fees"][0]["buy_fee_asset"], "BTC");
+    let balance = |at: usize| &of("balance", at)["balances"];
+    let coin = |at: usize| {
+        let rows = balance(at).as_array().unwrap();
+        number(&rows.iter().find(|row| row["asset"] == "BTC").expect("BTC")["total"])
+    };
+    assert_eq!(coin(0), dec("0.1") - number(&position["fees"]));
+    let history = &of("history", 0)["pairs"][0];
+    assert_eq!((&history["asset"], number(&history["total_pnl"])), (&"BTC".into(), coin(1) - dec("0.1")));
+    assert!(coin(1) > dec("0.099") && coin(1) < dec("0.101"), "{}", coin(1));
+}
+
+/// The words of orders that few venues have: `show`, `trail`, `all … close`.
+#[test]
+fn few_orders_have_words_of_their_own() {
+    let run = Run::new();
+    let commands = "buy 1000 XBT-USD at best-5 show 300; amend last amount 800; buy 2000 XBT-USD market; \
+                    sell 1000 XBT-USD trail 50 by mark close; sell all XBT-USD close stop 40000 by mark; orders; \
+                    sell all XBT-USD close; positions; sell 100 XBT-USD trail 5 by index; sell all XBT-USD; \
+                    sell 100 XBT-USD show 100";
+    let connect =
+        ["connect", "bitmex_perpetual_paper_trade", "--demo", "--pair", "XBT-USD", "--balance", "XBT=1"];
+    let said = run.show(&[&connect[..], &["-c", commands]].concat());
+    for words in [
+        "limit gtc, show 300\n  open, ",
+        "Order 1: amended, its place in the queue kept",
+        "market, trail 50 by mark (now ",
+        "market, stop 40000 by mark, all ",
+        "Order 5: sell all XBT-USD, market\n  filled 2000 contracts at ",
+        "No positions.",
+        "error: trail: XBT-USD has no index price yet; `step 1s` until it has, or trail by another",
+        "error: all is the whole position: add `close`",
+        "error: a market order does not rest, so there is nothing to hide: give `at` with `show`",
+        "exit 1",
+    ] {
+        assert!(said.contains(words), "{words:?} is not in\n{said}");
+    }
+    let refused = "buy 5 BTC-USDT at best show 1; sell 5 BTC-USDT trail 5";
+    let said = run.show(&[
+        "connect",
+        "bitmart_perpetual_paper_trade",
+        "--demo",
+        "--pair",
+        "BTC-USDT",
+        "-c",
+        refused,
+    ]);
+    assert!(said.contains("error: show: bitmart_perpetual_paper_trade has no iceberg orders"), "{said}");
+    assert!(said.contains("error: trail: bitmart_perpetual_paper_trade has no trailing stops"), "{said}");
+    // Kept between sessions: what is hidden stays hidden, what follows goes on.
+    let keep = [&connect[..5], &["--account", "kept", "-c"]].concat();
+    let first = "buy 1000 XBT-USD at 20000 show 300; buy 2000 XBT-USD market; step 1s; \
+                 sell 1000 XBT-USD trail 5000 by mark close; sell all XBT-USD close stop 20000";
+    let said = run.show(&[&keep[..], &[first]].concat());
+    assert!(said.starts_with("exit 0"), "{said}");
+    let again = run.show(&[&keep[..], &["orders"]].concat());
+    for words in ["limit gtc, show 300", "trail 5000 by mark (now ", "stop 20000, all"] {
+        assert!(again.contains(words), "{words:?} is not in\n{again}");
+    }
+}
+
 #[test]
 fn bitmarts_perpetuals_open_beside_its_spot_market() {
     let run = Run::new();

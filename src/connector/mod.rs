@@ -19,7 +19,7 @@ pub use ids::ClientIds;
 pub use words::{
     CancellationResult, ConnectorError, ConnectorRule, FundingInfo, InFlightOrder, LimitOrder, NetworkStatus,
     OrderFill, OrderRequest, OrderState, OrderType, Position, PositionAction, PositionMode, PositionSide,
-    PriceType, QueryResult, TradeType,
+    PriceType, QueryResult, Special, TradeType,
 };
 
 use std::collections::BTreeMap;

@@ -185,6 +185,8 @@ pub struct OrderRequest {
     pub self_trade: Option<SelfTrade>,
     /// Whether it opens or only closes a position: NIL on spot, and where a net position may go either way.
     pub position: PositionAction,
+    /// What few orders ask for.
+    pub special: Special,
     /// Whether price and amount go down to tick and lot before they are sent, as Hummingbot does. Otherwise they are
     /// sent as they are and the exchange may refuse them.
     pub quantize: bool,
@@ -210,9 +212,21 @@ impl OrderRequest {
             trigger: None,
             self_trade: None,
             position: PositionAction::Nil,
+            special: Special::default(),
             quantize: true,
         }
     }
+}
+
+/// What few orders ask for; Hummingbot has no words for it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Special {
+    /// How much of the amount is shown at a time, the rest is hidden (iceberg).
+    pub display: Option<Decimal>,
+    /// How far behind the price that its trigger looks at the trigger stays (trailing stop), in quote.
+    pub trail: Option<Decimal>,
+    /// Whether it closes the whole position, however large that is then; the amount does not count.
+    pub whole: bool,
 }
 
 /// A call that a connector cannot carry out. What an exchange refuses comes as an event instead.

@@ -362,6 +362,15 @@ impl Instrument {
         })
     }
 
+    /// What quantities are counted in: the base, or `contracts`.
+    pub fn unit(&self) -> &str {
+        match self.product {
+            Product::Spot => self.pair.base.as_str(),
+            Product::Linear { multiplier } if multiplier == Decimal::ONE => self.pair.base.as_str(),
+            Product::Linear { .. } | Product::Inverse { .. } | Product::Quanto { .. } => "contracts",
+        }
+    }
+
     /// A price as it is shown.
     pub fn show_price(&self, price: Price) -> Plain {
         Plain::new(price.units(), self.price_scale)

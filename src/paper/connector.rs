@@ -12,7 +12,8 @@ use super::{AgentError, PaperError, PaperExchange, Stop};
 use crate::connector::{
     BookView, CancellationResult, ClientIds, Connector, ConnectorError, ConnectorEvent, ConnectorRule,
     FundingInfo, InFlightOrder, NetworkStatus, OrderRequest, OrderType, OwnOrders, Position, PositionAction,
-    PositionMode, PriceType, QueryResult, TokenAmount, TradeFee, TradeFeeSchema, TradeType, decimals,
+    PositionMode, PriceType, QueryResult, Special, TokenAmount, TradeFee, TradeFeeSchema, TradeType,
+    decimals,
 };
 use crate::market::decimal::units_of;
 use crate::market::{
@@ -20,7 +21,8 @@ use crate::market::{
     price_for_quote_volume, price_for_volume, volume_for_price, vwap_for_volume,
 };
 use crate::order::{
-    ClientOrderId, Leverage, NewOrder, OrderKind, OrderSize, PositionEffect, SessionId, Trigger,
+    ClientOrderId, Leverage, NewOrder, OrderKind, OrderSize, PositionEffect, SessionId, SpecialOrder, Trail,
+    Trigger,
 };
 use crate::sim::{BuyFee, OrderEvent, RequestBody, Setting, View};
 use crate::strategy::Strategy;
@@ -89,7 +91,12 @@ impl PaperConnector {
     ) -> Result<u64, ConnectorError> {
         let mut paper = self.paper.lock();
         let (order, request) = self.new_order(&paper, client_id.clone(), request)?;
-        paper.send_order(self.session, client_id.clone(), order, &request)?;
+        if request.special == Special::default() {
+            paper.send_order(self.session, client_id.clone(), order, &request)?;
+        } else {
+            let special = special(&paper, order, &request)?;
+            paper.send_special(self.session, client_id.clone(), special, &request)?;
+        }
         let trader = self.trader(&paper)?;
         let known = trader.by_client_id(&client_id).ok_or(ConnectorError::UnknownOrder(client_id))?;
         Ok(known.number)
@@ -624,6 +631,19 @@ fn units(what: &'static str, value: Decimal, scale: u8) -> Result<i64, Connector
     }
     let units = units_of(value, scale).and_then(|units| i64::try_from(units).ok());
     units.ok_or(ConnectorError::TooLarge { what, value })
+}
+
+/// An order with what few orders ask for, in the instrument's numbers.
+fn special(
+    paper: &PaperExchange,
+    order: NewOrder,
+    request: &OrderRequest,
+) -> Result<SpecialOrder, ConnectorError> {
+    let (asked, (_, instrument)) = (&request.special, find(paper, &request.trading_pair)?);
+    let display = asked.display.map(|display| to_qty(instrument, display)).transpose()?;
+    let trail = asked.trail.map(|distance| to_price(instrument, distance)).transpose()?;
+    let trail = trail.map(|distance| Trail { distance });
+    Ok(SpecialOrder { order, display, trail, whole: asked.whole })
 }
 
 fn to_price(instrument: &Instrument, price: Decimal) -> Result<Price, ConnectorError> {

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use super::view::{order_type, trade_type};
 use super::{Dictionary, Journal, JournalError};
-use crate::connector::{OrderRequest, OrderType, PositionAction, TradeType};
+use crate::connector::{OrderRequest, OrderType, PositionAction, Special, TradeType};
 use crate::market::{Asset, Pair, Timestamp};
 use crate::order::{
     AccountId, ClientOrderId, MarginMode, OrderId, PositionEffect, PositionSide, TimeInForce, TriggerBy,
@@ -107,6 +107,15 @@ pub struct KeptOrder {
     /// Whether it opens or closes a position.
     #[serde(default, skip_serializing_if = "is_net")]
     pub effect: PositionEffect,
+    /// How much of it is shown at a time (iceberg).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub display: Option<Decimal>,
+    /// How far its trigger stays behind the market (trailing stop).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trail: Option<Decimal>,
+    /// Whether it closes the whole position.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub whole: bool,
 }
 
 // The shape that serde asks for.
@@ -128,6 +137,7 @@ impl KeptOrder {
                 PositionEffect::Open => PositionAction::Open,
                 PositionEffect::Close => PositionAction::Close,
             },
+            special: Special { display: self.display, trail: self.trail, whole: self.whole },
             ..OrderRequest::new(self.side, self.pair.clone(), left, self.order_type, self.price)
         }
     }
@@ -338,7 +348,7 @@ impl SnapshotJournal {
     }
 
     fn kept(&self, state: &OrderState) -> Option<KeptOrder> {
-        let instrument = self.names.instrument(state.instrument)?;
+        let (instrument, extra) = (self.names.instrument(state.instrument)?, state.extra.as_deref());
         Some(KeptOrder {
             client_id: state.client_id.clone()?,
             pair: instrument.pair.clone(),
@@ -349,6 +359,11 @@ impl SnapshotJournal {
             filled: instrument.qty_decimal(state.filled),
             tif: state.tif,
             effect: state.effect(),
+            display: extra.and_then(|extra| extra.display).map(|display| instrument.qty_decimal(display)),
+            trail: extra
+                .and_then(|extra| extra.follows)
+                .map(|follows| instrument.price_decimal(follows.trail.distance)),
+            whole: extra.is_some_and(|extra| extra.whole),
             trigger: state
                 .trigger()
                 .filter(|_| state.status == crate::order::OrderStatus::Waiting)
@@ -420,11 +435,16 @@ mod tests {
             filled: "0.1".parse().unwrap(),
             tif: TimeInForce::Gtc,
             trigger: None,
+            display: Some("0.05".parse().unwrap()),
+            trail: None,
+            whole: false,
             effect: PositionEffect::Net,
         });
         file.write(&path).unwrap();
         assert_eq!(AccountFile::read(&path).unwrap(), Some(file.clone()));
-        assert_eq!(file.open_orders[0].request().amount, "0.2".parse().unwrap());
+        let again = file.open_orders[0].request();
+        assert_eq!(again.amount, "0.2".parse().unwrap());
+        assert_eq!(again.special.display, Some("0.05".parse().unwrap()));
         assert_eq!(accounts.list().len(), 1);
 
         fs::write(&path, "{\"format\": \"pap").unwrap();

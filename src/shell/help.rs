@@ -27,10 +27,15 @@ at       a price, best (the own side's best price), best+2 or best-2 (ticks), or
 type     limit (with `at`), market (without), limit_maker (rests or is refused)
 life     gtc, ioc, fok, gtd TIME (a time, or a length such as 30s)
 stop P   waits until the last price is at P or beyond; take_profit P the other way
+trail D  a stop that stays D behind the last price and never goes back
+by last|mark|index       after stop, take_profit or trail: the price to look at, in perpetuals
+show A   shows A of it at a time, hides the rest (iceberg); what is shown anew joins the back of the queue
 open|close|reduce_only   in perpetuals: close and reduce_only only take from a position; hedge mode needs one
+AMOUNT all with close    the whole position, however large it is when the order trades
 stp      what happens where it meets an own order: none, taker, maker, both
 e.g. buy 0.01 BTC-USDT at 1 ticks below best
-     sell $500 BTC-USDT market";
+     sell $500 BTC-USDT market
+     sell all XBT-USD close trail 50 by mark";
 
 /// All commands, in the order of `help`.
 pub(super) const TOPICS: &[Topic] = &[
@@ -53,13 +58,13 @@ pub(super) const TOPICS: &[Topic] = &[
     topic("trades", "trades [PAIR]", "the last public trades", ""),
     topic(
         "buy",
-        "buy AMOUNT PAIR [at PRICE] [TYPE] [LIFE] [open|close|reduce_only] [stop P] [stp MODE]",
+        "buy AMOUNT PAIR [at PRICE] [TYPE] [LIFE] [open|close|reduce_only] [stop P|trail D] [show A] [stp MODE]",
         "sends a buy order",
         TRADE,
     ),
     topic(
         "sell",
-        "sell AMOUNT PAIR [at PRICE] [TYPE] [LIFE] [open|close|reduce_only] [stop P] [stp MODE]",
+        "sell AMOUNT PAIR [at PRICE] [TYPE] [LIFE] [open|close|reduce_only] [stop P|trail D] [show A] [stp MODE]",
         "sends a sell order",
         TRADE,
     ),

@@ -7,7 +7,7 @@ use super::order_line::unit;
 use super::table::{Shape, Table, at_least, exact};
 use super::{Reply, Shell, ShellError, time, usage};
 use crate::connector::{Connector, OwnOrders, PriceType};
-use crate::market::{Instrument, Price};
+use crate::market::{Asset, Instrument, Price};
 
 /// How many trades `trades` shows.
 const TRADES_SHOWN: usize = 10;
@@ -186,12 +186,13 @@ impl Shell {
         let mut rows = Vec::new();
         for pair in &pairs {
             let schema = opened.connector.trade_fee_schema(pair)?;
-            let source = self.fee_source(pair)?;
+            let (source, settle) = self.fee_source(pair)?;
             let percent = |rate: Decimal| exact(rate * Decimal::ONE_HUNDRED);
             let in_base = schema.buy_percent_fee_deducted_from_returns;
             let pays_in = schema
                 .percent_fee_token
                 .clone()
+                .or(settle)
                 .unwrap_or_else(|| if in_base { pair.base.clone() } else { pair.quote.clone() });
             let (maker, taker) = (schema.maker_percent_fee_decimal, schema.taker_percent_fee_decimal);
             table.row([
@@ -209,9 +210,11 @@ impl Shell {
         Ok(Reply::new(table.draw(Shape::Grid, 0), json!({"fees": rows})))
     }
 
-    fn fee_source(&self, pair: &crate::market::Pair) -> Result<String, ShellError> {
+    /// Where the fees of a pair come from, and what a contract is settled in.
+    fn fee_source(&self, pair: &crate::market::Pair) -> Result<(String, Option<Asset>), ShellError> {
         let paper = self.opened()?.connector.handle().lock();
         let market = paper.names().find(pair).and_then(|(id, _)| paper.sim().market(id));
-        Ok(market.map(|market| market.fees.source.to_string()).unwrap_or_default())
+        let source = market.map(|market| market.fees.source.to_string()).unwrap_or_default();
+        Ok((source, market.and_then(|market| Some(market.contract.as_ref()?.settle.clone()))))
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! buy|sell AMOUNT PAIR [at PRICE | at best[±N] | at N ticks below|above best] [limit|limit_maker|market]
-//!     [gtc|ioc|fok|gtd TIME] [stop P|take_profit P [by last|mark|index]] [stp none|taker|maker|both]
+//!     [gtc|ioc|fok|gtd TIME] [open|close|reduce_only] [stop P|take_profit P|trail D [by last|mark|index]] [show A]
+//!     [stp none|taker|maker|both]
 //! ```
 //!
 //! Reading it ([`OrderLine::parse`]) needs no market; making an order of it ([`OrderLine::resolve`]) needs the
@@ -10,7 +11,7 @@
 
 use rust_decimal::Decimal;
 
-use crate::connector::{OrderRequest, OrderType, PositionAction, TradeType};
+use crate::connector::{OrderRequest, OrderType, PositionAction, Special, TradeType};
 use crate::market::{Asset, Instrument, Pair, Product, Timestamp, parse_duration};
 use crate::order::{SelfTrade, TimeInForce, TriggerBy, TriggerKind};
 
@@ -25,6 +26,8 @@ pub enum Amount {
     Base(Decimal, Asset),
     /// `$500`: worth so much quote, down to the lot.
     Notional(Decimal),
+    /// `all`: the whole position.
+    All,
 }
 
 /// At which price, as it was typed.
@@ -49,6 +52,15 @@ enum Life {
     For(std::time::Duration),
 }
 
+/// What it waits for, as it was typed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reach {
+    /// `stop P`, `take_profit P`.
+    Price(TriggerKind, Decimal, TriggerBy),
+    /// `trail D`: a stop that stays so far behind the market.
+    Trail(Decimal, TriggerBy),
+}
+
 /// A line of `buy` or `sell`, read.
 #[derive(Clone, Debug, PartialEq)]
 pub struct OrderLine {
@@ -63,7 +75,8 @@ pub struct OrderLine {
     /// How it meets the book.
     pub order_type: Option<OrderType>,
     life: Option<Life>,
-    trigger: Option<(TriggerKind, Decimal, TriggerBy)>,
+    trigger: Option<Reach>,
+    show: Option<Decimal>,
     self_trade: Option<SelfTrade>,
     position: Option<PositionAction>,
 }
@@ -119,13 +132,16 @@ impl OrderLine {
             Some(rest) => (true, rest),
             None => (false, typed),
         };
-        let number = decimal(number).ok_or_else(|| usage(&format!("not an amount: {typed:?}")))?;
+        let all = typed.eq_ignore_ascii_case("all");
+        let number = if all { Some(Decimal::ZERO) } else { decimal(number) };
+        let number = number.ok_or_else(|| usage(&format!("not an amount: {typed:?}")))?;
         let word = words.next("PAIR")?;
-        let (asset, pair) = match word.contains('-') || dollars {
+        let (asset, pair) = match word.contains('-') || dollars || all {
             true => (None, word),
             false => (Some(Asset::new(word)), words.next("PAIR")?),
         };
         let amount = match (dollars, asset) {
+            _ if all => Amount::All,
             (true, _) => Amount::Notional(number),
             (false, Some(asset)) => Amount::Base(number, asset),
             (false, None) => Amount::Qty(number),
@@ -139,6 +155,7 @@ impl OrderLine {
             order_type: None,
             life: None,
             trigger: None,
+            show: None,
             self_trade: None,
             position: None,
         };
@@ -172,7 +189,23 @@ impl OrderLine {
                 twice(self.trigger.is_some())?;
                 let kind = if word == "stop" { TriggerKind::Stop } else { TriggerKind::TakeProfit };
                 let price = words.decimal("a price to reach")?;
-                self.trigger = Some((kind, price, by(words)?));
+                self.trigger = Some(Reach::Price(kind, price, by(words)?));
+            }
+            "trail" => {
+                if self.trigger.is_some() {
+                    return Err(usage(
+                        "a trailing order moves its own trigger: leave out `stop` and `take_profit`",
+                    ));
+                }
+                let distance = words.decimal("a distance from the market")?;
+                if distance <= Decimal::ZERO {
+                    return Err(usage(&format!("trail {distance}: a distance is more than zero")));
+                }
+                self.trigger = Some(Reach::Trail(distance, by(words)?));
+            }
+            "show" => {
+                twice(self.show.is_some())?;
+                self.show = Some(words.decimal("an amount to show")?);
             }
             "stp" => {
                 twice(self.self_trade.is_some())?;
@@ -188,11 +221,6 @@ impl OrderLine {
                 twice(self.position.is_some())?;
                 self.position =
                     Some(if word == "open" { PositionAction::Open } else { PositionAction::Close });
-            }
-            "trail" | "show" => {
-                return Err(not_there(&format!(
-                    "{word}: trailing and iceberg orders are not part of this build"
-                )));
             }
             other => return Err(usage(&format!("what is {other:?}?"))),
         }
@@ -221,11 +249,21 @@ impl OrderLine {
         if self.position.is_some() && instrument.product == Product::Spot {
             return Err(not_there("open, close and reduce_only are for perpetuals: spot has no position"));
         }
+        self.check_special(order_type, instrument)?;
         let tif = self.time_in_force(order_type, now)?;
         let (amount, made_of) = self.quantity(instrument, price, best)?;
+        let (trigger, trail) = match self.trigger {
+            None => (None, None),
+            Some(Reach::Price(kind, price, by)) => (Some((kind, price, by)), None),
+            // The exchange sets the price.
+            Some(Reach::Trail(distance, by)) => {
+                (Some((TriggerKind::Stop, Decimal::ZERO, by)), Some(distance))
+            }
+        };
         let request = OrderRequest {
             time_in_force: tif,
-            trigger: self.trigger,
+            trigger,
+            special: Special { display: self.show, trail, whole: self.amount == Amount::All },
             self_trade: self.self_trade,
             position: self.position.unwrap_or(PositionAction::Nil),
             quantize: false,
@@ -233,6 +271,32 @@ impl OrderLine {
         };
         let sentence = describe(&request) + &made_of;
         Ok((request, sentence))
+    }
+
+    /// Refuses what does not go together.
+    fn check_special(&self, order_type: OrderType, instrument: &Instrument) -> Result<(), ShellError> {
+        let spot = instrument.product == Product::Spot;
+        let by = match self.trigger {
+            Some(Reach::Price(_, _, by) | Reach::Trail(_, by)) => by,
+            None => TriggerBy::Last,
+        };
+        if spot && by != TriggerBy::Last {
+            return Err(not_there(&format!("by {}: spot has only a last price", by_word(by))));
+        }
+        if self.show.is_some() && order_type == OrderType::Market {
+            return Err(usage(
+                "a market order does not rest, so there is nothing to hide: give `at` with `show`",
+            ));
+        }
+        if self.amount == Amount::All {
+            if spot {
+                return Err(not_there("all is a whole position, and spot has none: give an amount"));
+            }
+            if self.position != Some(PositionAction::Close) {
+                return Err(usage("all is the whole position: add `close`"));
+            }
+        }
+        Ok(())
     }
 
     fn price(&self, instrument: &Instrument, best: BestPrices) -> Result<Option<Decimal>, ShellError> {
@@ -276,6 +340,8 @@ impl OrderLine {
         let unit = unit(instrument);
         match &self.amount {
             Amount::Qty(amount) => Ok((amount.normalize(), String::new())),
+            // The exchange counts it.
+            Amount::All => Ok((Decimal::ZERO, String::new())),
             Amount::Base(amount, asset) => {
                 if *asset != instrument.pair.base {
                     let base = &instrument.pair.base;
@@ -355,7 +421,8 @@ fn by(words: &mut Words<'_>) -> Result<TriggerBy, ShellError> {
     }
     match words.next("last, mark or index")? {
         "last" => Ok(TriggerBy::Last),
-        which @ ("mark" | "index") => Err(not_there(&format!("by {which}: spot has only a last price"))),
+        "mark" => Ok(TriggerBy::Mark),
+        "index" => Ok(TriggerBy::Index),
         other => Err(usage(&format!("not a price: {other:?} (last, mark, index)"))),
     }
 }
@@ -367,26 +434,48 @@ fn floor(amount: Decimal, instrument: &Instrument) -> Decimal {
 
 /// What amounts of an instrument are counted in.
 pub fn unit(instrument: &Instrument) -> String {
-    match instrument.product {
-        Product::Spot => instrument.pair.base.to_string(),
-        Product::Linear { multiplier } if multiplier == Decimal::ONE => instrument.pair.base.to_string(),
-        _ => "contracts".to_owned(),
-    }
+    instrument.unit().to_owned()
 }
 
 /// An order in words: `buy 0.01 BTC-USDT at 64999.99, limit gtc`.
 pub fn describe(request: &OrderRequest) -> String {
     let side = if request.trade_type == TradeType::Sell { "sell" } else { "buy" };
-    let mut text = format!("{side} {} {}", request.amount, request.trading_pair);
+    let amount = if request.special.whole { "all".to_owned() } else { request.amount.to_string() };
+    let mut text = format!("{side} {amount} {}", request.trading_pair);
     if let Some(price) = request.price {
         text += &format!(" at {price}");
     }
     text += &format!(", {}", kind_words(request.order_type, request.time_in_force));
-    if let Some((kind, price, _)) = request.trigger {
-        let word = if kind == TriggerKind::Stop { "stop" } else { "take profit" };
-        text += &format!(", {word} {price}");
+    if let Some((kind, price, by)) = request.trigger {
+        text += ", ";
+        text += &reach_words(kind, &price.to_string(), request.special.trail, by);
+    }
+    if let Some(display) = request.special.display {
+        text += &format!(", show {display}");
     }
     text
+}
+
+/// What an order waits for: `stop 59500 by mark`, `trail 50`.
+pub fn reach_words(kind: TriggerKind, price: &str, trail: Option<Decimal>, by: TriggerBy) -> String {
+    let what = match (trail, kind) {
+        (Some(distance), _) => format!("trail {distance}"),
+        (None, TriggerKind::Stop) => format!("stop {price}"),
+        (None, TriggerKind::TakeProfit) => format!("take profit {price}"),
+    };
+    match by {
+        TriggerBy::Last => what,
+        TriggerBy::Mark | TriggerBy::Index => format!("{what} by {}", by_word(by)),
+    }
+}
+
+/// The price that a trigger looks at.
+pub fn by_word(by: TriggerBy) -> &'static str {
+    match by {
+        TriggerBy::Last => "last",
+        TriggerBy::Mark => "mark",
+        TriggerBy::Index => "index",
+    }
 }
 
 /// `limit gtc`, `market`.
@@ -445,11 +534,39 @@ mod tests {
             ),
             ("buy 1 BTC-USDT stop 66000 by last", "buy 1 BTC-USDT, market, stop 66000"),
             ("sell 1 BTC-USDT at 9 take_profit 10", "sell 1 BTC-USDT at 9, limit gtc, take profit 10"),
+            ("sell 1 BTC-USDT trail 50 by last", "sell 1 BTC-USDT, market, trail 50"),
+            ("buy 10 BTC-USDT at 9 show 0.5", "buy 10 BTC-USDT at 9, limit gtc, show 0.5"),
         ] {
             assert_eq!(resolve(line).map(|(_, text)| text).unwrap(), want, "{line}");
         }
         let (request, _) = resolve("buy 1 BTC-USDT at 1 stp both").unwrap();
         assert_eq!(request.self_trade, Some(SelfTrade::CancelBoth));
+    }
+
+    #[test]
+    fn perpetuals_have_more_words() {
+        let mut contract = btc();
+        contract.product = Product::Linear { multiplier: Decimal::ONE };
+        let resolve = |text: &str| {
+            let words: Vec<&str> = text.split_whitespace().collect();
+            let line = OrderLine::parse(TradeType::Sell, &words).map_err(|error| error.to_string())?;
+            let made = line.resolve(&contract, BestPrices::default(), Timestamp::from_millis(0));
+            made.map_err(|error| error.to_string())
+        };
+        for (line, want) in [
+            ("1 BTC-USDT stop 5 by mark close", "sell 1 BTC-USDT, market, stop 5 by mark"),
+            ("1 BTC-USDT trail 50 by index", "sell 1 BTC-USDT, market, trail 50 by index"),
+            ("all BTC-USDT close", "sell all BTC-USDT, market"),
+            ("all BTC-USDT at 9 stop 10 close", "sell all BTC-USDT at 9, limit gtc, stop 10"),
+        ] {
+            assert_eq!(resolve(line).map(|(_, text)| text).as_deref(), Ok(want), "{line}");
+        }
+        let (request, _) = resolve("all BTC-USDT reduce_only trail 7.5 by mark").unwrap();
+        assert_eq!(request.special, Special { display: None, trail: Some(Decimal::new(75, 1)), whole: true });
+        assert_eq!(request.trigger, Some((TriggerKind::Stop, Decimal::ZERO, TriggerBy::Mark)));
+        let refused = |line: &str| resolve(line).unwrap_err();
+        assert!(refused("all BTC-USDT").contains("add `close`"));
+        assert!(refused("all BTC-USDT open").contains("add `close`"));
     }
 
     #[test]
@@ -470,8 +587,16 @@ mod tests {
             ("buy 1 BTC-USDT at 5 at 6", "\"at\" is one too many"),
             ("buy 1 BTC-USDT at 5 gtd soon", "not a time: \"soon\""),
             ("buy 1 BTC-USDT reduce_only", "spot has no position"),
-            ("buy 1 BTC-USDT show 1", "not part of this build"),
+            ("buy 1 BTC-USDT show 1", "there is nothing to hide"),
+            ("buy 1 BTC-USDT at 5 show", "an amount to show is missing"),
             ("buy 1 BTC-USDT stop 5 by mark", "spot has only a last price"),
+            ("buy 1 BTC-USDT trail 5 by index", "spot has only a last price"),
+            ("buy 1 BTC-USDT trail 0", "a distance is more than zero"),
+            ("buy 1 BTC-USDT trail", "a distance from the market is missing"),
+            ("buy 1 BTC-USDT stop 5 trail 1", "leave out `stop` and `take_profit`"),
+            ("buy 1 BTC-USDT trail 1 stop 5", "\"stop\" is one too many"),
+            ("buy all BTC-USDT close", "spot has no position"),
+            ("buy all BTC-USDT", "spot has none: give an amount"),
             ("buy $0.01 BTC-USDT", "less than one lot"),
             ("buy 1 BTC-USDT please", "what is \"please\"?"),
         ] {

@@ -6,12 +6,12 @@ use std::time::Duration;
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
 
-use super::order_line::{BestPrices, OrderLine, kind_words, unit};
+use super::order_line::{BestPrices, OrderLine, by_word, kind_words, reach_words, unit};
 use super::table::{Shape, Table, exact};
 use super::{Reply, Shell, ShellError, account, life, time, usage, words};
-use crate::connector::{Connector, OrderState, PriceType, TradeType};
+use crate::connector::{Connector, OrderRequest, OrderState, PriceType, TradeType};
 use crate::market::{Instrument, Timestamp, parse_duration};
-use crate::order::{ClientOrderId, OrderId, OrderKind, RejectReason, TimeInForce};
+use crate::order::{ClientOrderId, OrderId, OrderKind, RejectReason, TimeInForce, TriggerBy};
 use crate::paper::{Known, Pace, PaperExchange, Stop};
 use crate::sim::OrderEvent;
 
@@ -25,6 +25,8 @@ impl Shell {
         let price = |kind| connector.get_price_by_type(&line.pair, kind);
         let best = BestPrices { bid: price(PriceType::BestBid)?, ask: price(PriceType::BestAsk)? };
         let (request, sentence) = line.resolve(&instrument, best, connector.now())?;
+        self.check_offered(&request, &instrument)?;
+        let connector = &mut self.opened_mut()?.connector;
         let client_id = connector.place(request.clone())?;
         let takes_at_once = request.order_type == crate::connector::OrderType::Market
             || matches!(request.time_in_force, TimeInForce::Ioc | TimeInForce::Fok);
@@ -35,6 +37,37 @@ impl Shell {
         match self.refused(number)? {
             Some(why) => Err(ShellError(format!("order {number} was refused: {why}"))),
             None => Ok(reply),
+        }
+    }
+
+    /// Refuses what the exchange does not have, and a trail behind a price that is not there yet.
+    fn check_offered(&self, request: &OrderRequest, instrument: &Instrument) -> Result<(), ShellError> {
+        let connector = &self.opened()?.connector;
+        let paper = connector.handle().lock();
+        let limits = &paper.sim().config().venue.limits;
+        let name = connector.name();
+        if request.special.display.is_some() && !limits.icebergs {
+            return Err(ShellError(format!("show: {name} has no iceberg orders; leave `show` out")));
+        }
+        let Some((_, _, by)) = request.trigger.filter(|_| request.special.trail.is_some()) else {
+            return Ok(());
+        };
+        if limits.trailing.is_none() {
+            return Err(ShellError(format!("trail: {name} has no trailing stops; use `stop P`")));
+        }
+        let pair = &instrument.pair;
+        let id = paper.names().find(pair).map(|(id, _)| id);
+        let known = id.is_some_and(|id| match by {
+            TriggerBy::Last => paper.sim().last_trade(id).is_some(),
+            TriggerBy::Mark => paper.sim().mark(id).is_some(),
+            TriggerBy::Index => paper.sim().index_price(id).is_some(),
+        });
+        match known {
+            true => Ok(()),
+            false => Err(ShellError(format!(
+                "trail: {pair} has no {} price yet; `step 1s` until it has, or trail by another",
+                by_word(by)
+            ))),
         }
     }
 
@@ -109,7 +142,7 @@ impl Shell {
             OrderState::PendingCreate if !known.at_the_door => "  sent, not answered yet\n".to_owned(),
             _ => format!("  {}\n", words::standing(&known, &instrument)),
         };
-        Ok(Reply::new(text, json!({"order": order_json(&known)})))
+        Ok(Reply::new(text, json!({"order": order_json(&known, Some(&instrument))})))
     }
 
     /// The order of an `ID`: its number, `last`, its client id or the exchange's.
@@ -166,7 +199,7 @@ impl Shell {
                 known.number.to_string(),
                 order.trading_pair.to_string(),
                 order.trade_type.name().to_ascii_lowercase(),
-                kind_words(order.order_type, order.time_in_force),
+                typed(known, paper.names().instrument(known.instrument)),
                 order.price.map_or_else(|| "-".to_owned(), exact),
                 exact(order.amount),
                 exact(order.executed_amount_base),
@@ -174,7 +207,7 @@ impl Shell {
                 state_words(known),
                 time::age(end.nanos_since(order.creation_timestamp)),
             ]);
-            let mut row = order_json(known);
+            let mut row = order_json(known, paper.names().instrument(known.instrument));
             row["ahead"] = ahead.map(exact).into();
             rows.push(row);
         }
@@ -189,7 +222,7 @@ impl Shell {
         let instrument = paper.names().instrument(known.instrument);
         let instrument = instrument.ok_or_else(|| ShellError(format!("no order {id}")))?;
         let (text, life) = life::tell(&paper, &known, instrument, &opened.about);
-        let mut json = order_json(&known);
+        let mut json = order_json(&known, Some(instrument));
         json["life"] = life.into();
         Ok(Reply::new(text, json!({"order": json})))
     }
@@ -429,7 +462,36 @@ pub(super) fn state_words(known: &Known) -> String {
     .to_owned()
 }
 
-fn order_json(known: &Known) -> Value {
+/// How an order meets the book, what it waits for and what it shows: `limit gtc, show 100`, `market, stop 59500`.
+fn typed(known: &Known, instrument: Option<&Instrument>) -> String {
+    let mut text = kind_words(known.order.order_type, known.order.time_in_force);
+    let extra = known.state.as_ref().and_then(|state| state.extra.as_deref());
+    let Some((extra, instrument)) = extra.zip(instrument) else { return text };
+    if let Some(trigger) = extra.trigger.filter(|_| known.order.waiting) {
+        let trail = extra.follows.map(|follows| instrument.price_decimal(follows.trail.distance));
+        let price = instrument.show_price(trigger.price).to_string();
+        text += ", ";
+        text += &reach_words(trigger.kind, &price, trail, trigger.by);
+        if trail.is_some() {
+            text += &format!(" (now {price})");
+        }
+    }
+    if let Some(display) = extra.display {
+        text += &format!(", show {}", instrument.show_qty(display));
+    }
+    if extra.whole {
+        text += ", all";
+    }
+    text
+}
+
+/// An order for programs; `trigger_price` to `whole_position` are what few orders ask for.
+fn order_json(known: &Known, instrument: Option<&Instrument>) -> Value {
+    let extra = known.state.as_ref().and_then(|state| state.extra.as_deref());
+    let price = |price| instrument.map(|instrument| exact(instrument.price_decimal(price)));
+    let trigger = extra.and_then(|extra| extra.trigger);
+    let follows = extra.and_then(|extra| extra.follows);
+    let display = extra.and_then(|extra| extra.display);
     let order = &known.order;
     json!({
         "id": known.number, "client_id": order.client_order_id, "exchange_id": order.exchange_order_id,
@@ -440,5 +502,10 @@ fn order_json(known: &Known) -> Value {
         "reason": known.cancelled.map(|reason| reason.name())
             .or_else(|| order.reject.map(RejectReason::text)),
         "created": order.creation_timestamp.to_string(), "done": known.done.map(|time| time.to_string()),
+        "trigger_price": trigger.and_then(|trigger| price(trigger.price)),
+        "trigger_by": trigger.map(|trigger| by_word(trigger.by)),
+        "trail": follows.and_then(|follows| price(follows.trail.distance)),
+        "show": display.zip(instrument).map(|(display, of)| exact(of.qty_decimal(display))),
+        "whole_position": extra.is_some_and(|extra| extra.whole),
     })
 }

@@ -61,6 +61,10 @@ impl Shell {
             let money = |amount| exact(names.decimal(state.settle, amount));
             let side = if state.qty.units() < 0 { "short" } else { "long" };
             let away = distance(state.mark, state.liquidation);
+            // What settles through an index price is paid for in quote.
+            let contract = paper.sim().market(state.instrument).and_then(|market| market.contract.as_ref());
+            let through = contract.is_some_and(|contract| contract.through_index);
+            let cost_asset = if through { instrument.pair.quote.to_string() } else { settle.clone() };
             table.row([
                 instrument.pair.to_string(),
                 side.to_owned(),
@@ -78,7 +82,7 @@ impl Shell {
                 "amount": exact(instrument.qty_decimal(state.qty)), "unit": unit(instrument),
                 "entry_price": state.entry.map(price).map(exact), "mark_price": state.mark.map(price).map(exact),
                 "mark_source": state.mark_source.map(|source| source.text()),
-                "cost": money(state.cost), "value": money(state.value),
+                "cost": money(state.cost), "cost_asset": cost_asset, "value": money(state.value),
                 "unrealised_pnl": money(state.unrealised), "realised_pnl": money(state.realised),
                 "fees": money(state.fees), "funding": money(-state.funding), "settle": settle,
                 "margin_mode": state.margin.name(), "leverage": state.leverage.to_string(),

@@ -109,6 +109,8 @@ pub(super) fn news(events: &[ConnectorEvent], connector: &PaperConnector) -> Vec
     let Some(trader) = paper.trader(connector.session()) else { return Vec::new() };
     let number =
         |id: &str| trader.by_client_id(id).map_or_else(|| id.to_owned(), |known| known.number.to_string());
+    let names = paper.names();
+    let unit_of = |pair| names.find(pair).map_or("", |(_, instrument)| instrument.unit());
     let mut lines: Vec<String> = Vec::new();
     let mut fills: Option<Fills<'_>> = None;
     for event in events {
@@ -119,12 +121,14 @@ pub(super) fn news(events: &[ConnectorEvent], connector: &PaperConnector) -> Vec
                     continue;
                 }
                 lines.extend(fills.take().map(|run| run.told(&number(run.order))));
-                let (base, side) = (trading_pair.base.as_str(), *trade_type);
-                fills = Some(Fills { order: order_id, side, amount: *amount, base, price: *price, count: 1 });
+                let (unit, side) = (unit_of(trading_pair), *trade_type);
+                fills = Some(Fills { order: order_id, side, amount: *amount, unit, price: *price, count: 1 });
                 continue;
             }
             EventBody::OrderCompleted { order_id, base_asset_amount, base_asset, .. } => {
-                format!("Order {} is filled: {} {base_asset}.", number(order_id), exact(*base_asset_amount))
+                let pair = trader.by_client_id(order_id).map(|known| &known.order.trading_pair);
+                let unit = pair.map_or(base_asset.as_str(), unit_of);
+                format!("Order {} is filled: {} {unit}.", number(order_id), exact(*base_asset_amount))
             }
             EventBody::OrderCancelled { order_id, .. } => {
                 let reason = trader.by_client_id(order_id).and_then(|known| known.cancelled).map(ending);
@@ -145,7 +149,7 @@ struct Fills<'a> {
     order: &'a str,
     side: TradeType,
     amount: Decimal,
-    base: &'a str,
+    unit: &'a str,
     price: Decimal,
     count: u64,
 }
@@ -154,7 +158,7 @@ impl Fills<'_> {
     fn told(&self, number: &str) -> String {
         let verb = if self.side == TradeType::Sell { "sold" } else { "bought" };
         let fills = if self.count > 1 { format!(" in {} fills", self.count) } else { String::new() };
-        format!("Order {number} {verb} {} {} at {}{fills}.", exact(self.amount), self.base, exact(self.price))
+        format!("Order {number} {verb} {} {} at {}{fills}.", exact(self.amount), self.unit, exact(self.price))
     }
 }
 
