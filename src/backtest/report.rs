@@ -176,10 +176,10 @@ fn numbers(page: &mut Page, summary: &Summary) {
                 "fills",
                 format!("{} ({} maker, {} taker)", results.fills, results.maker_fills, results.taker_fills),
             ),
-            ("volume, base", results.volume_base.clone()),
-            ("volume, quote", results.volume_quote.clone()),
+            ("volume", format!("{} {}", results.volume_base, summary.amount_unit)),
+            ("volume, worth", format!("{} {}", results.volume_quote, summary.quote_asset)),
             ("fees paid", if fees.is_empty() { "0".to_owned() } else { fees.join(", ") }),
-            ("largest position", results.max_position.clone()),
+            ("largest position", format!("{} {}", results.max_position, summary.amount_unit)),
             ("turnover", ratio(results.turnover)),
         ],
     );

@@ -12,7 +12,7 @@ use super::lane::Lane;
 use super::tally::asset_name;
 use super::{BacktestError, Finished, report};
 use crate::market::decimal::{Plain, decimal_of};
-use crate::market::{FeedStats, Side, Timestamp};
+use crate::market::{FeedStats, Product, Side, Timestamp};
 use crate::sim::{QueueModel, SimStats};
 use crate::strategy::{MarketId, Trading};
 
@@ -84,6 +84,9 @@ pub struct Results {
     pub fees: BTreeMap<String, String>,
     /// Funding received less paid; spot has none.
     pub funding: String,
+    /// What funding was paid in, where that is one asset.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub funding_asset: Option<String>,
     /// How many payments of funding that were; left out where there was none.
     #[serde(skip_serializing_if = "is_zero")]
     pub funding_payments: u64,
@@ -135,6 +138,13 @@ pub struct Summary {
     pub pair: String,
     /// All of them.
     pub pairs: Vec<String>,
+    /// What amounts of the first pair are counted in: its base, or `contracts`.
+    pub amount_unit: String,
+    /// What values, and `volume_quote`, are in: the first pair's quote.
+    pub quote_asset: String,
+    /// Whether the first pair is a contract: it has positions.
+    #[serde(skip)]
+    pub is_contract: bool,
     #[serde(flatten)]
     described: Described,
     /// The strategy.
@@ -253,6 +263,9 @@ impl Finished {
             connectors,
             pair,
             pairs: markets.iter().map(|market| market.instrument.pair.to_string()).collect(),
+            amount_unit: first.map(|market| market.instrument.unit().to_owned()).unwrap_or_default(),
+            quote_asset: first.map(|market| market.instrument.pair.quote.to_string()).unwrap_or_default(),
+            is_contract: first.is_some_and(|market| market.instrument.product != Product::Spot),
             described,
             strategy: self.strategy.name.to_owned(),
             parameters: self.values.iter().map(|(key, value)| ((*key).to_owned(), value.clone())).collect(),
@@ -276,7 +289,7 @@ impl Finished {
         let closed = tally.closed(first);
         let year = 365.0 * 86_400e9;
         let intervals = year / self.interval.as_nanos() as f64;
-        let volume_quote = volume_quote(lane);
+        let (volume_quote, funding) = (volume_quote(lane), funding(lane));
         let at_best = |side| {
             let (venue, id) = lane.hands.place_of(first)?;
             let price = venue.sim.book(id)?.best_price(side)?;
@@ -296,7 +309,8 @@ impl Finished {
             volume_base: Plain::new(tally.volumes(first).0, scale).to_string(),
             volume_quote: volume_quote.normalize().to_string(),
             fees: fees(lane),
-            funding: funding(lane),
+            funding: funding_words(&funding),
+            funding_asset: funding.keys().next().filter(|_| funding.len() == 1).cloned(),
             funding_payments: tally.payments,
             liquidations: lane.tally.liquidations,
             start_value: equity.first,
@@ -367,8 +381,8 @@ fn is_zero(count: &u64) -> bool {
     *count == 0
 }
 
-/// Funding received less paid: an amount where it is in one asset, else each amount with its asset.
-fn funding(lane: &Lane) -> String {
+/// Funding received less paid, by asset.
+fn funding(lane: &Lane) -> BTreeMap<String, Decimal> {
     let mut sums: BTreeMap<String, Decimal> = BTreeMap::new();
     for (at, venue) in lane.hands.venues.iter().enumerate() {
         for (asset, sum) in (0_u16..).zip(lane.tally.funding(at)).filter(|(_, sum)| !sum.is_zero()) {
@@ -376,9 +390,14 @@ fn funding(lane: &Lane) -> String {
             *sums.entry(asset_name(&venue.sim, asset).to_owned()).or_default() += amount;
         }
     }
+    sums
+}
+
+/// An amount where it is in one asset, else each amount with its asset.
+fn funding_words(sums: &BTreeMap<String, Decimal>) -> String {
     match sums.len() {
         0 => "0".to_owned(),
-        1 => sums.into_values().map(|sum| sum.normalize().to_string()).collect(),
+        1 => sums.values().map(|sum| sum.normalize().to_string()).collect(),
         _ => {
             let each = sums.iter().map(|(asset, sum)| format!("{} {asset}", sum.normalize()));
             each.collect::<Vec<_>>().join(", ")

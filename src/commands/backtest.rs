@@ -356,13 +356,39 @@ impl Opened {
 /// What contracts paid and lost; nothing to say of spot.
 fn funding_words(results: &Results) -> String {
     let mut words = Vec::new();
+    let count = |count: u64, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
     if results.funding_payments > 0 {
-        words.push(format!("{} in {} payments", results.funding, results.funding_payments));
+        let how = match (results.funding.strip_prefix('-'), &results.funding_asset) {
+            (Some(paid), Some(asset)) => format!("paid {paid} {asset}"),
+            (None, Some(asset)) => format!("received {} {asset}", results.funding),
+            // Each amount with its asset, or nothing in sum.
+            (_, None) => results.funding.clone(),
+        };
+        words.push(format!("{how} in {}", count(results.funding_payments, "payment")));
     }
     if results.liquidations > 0 {
-        words.push(format!("{} liquidations", results.liquidations));
+        words.push(count(results.liquidations, "liquidation"));
     }
     words.join(", ")
+}
+
+/// What was traded of the first pair, in its unit and in quote; a contract that settles in a third asset has no worth in
+/// quote.
+fn volume_words(summary: &Summary) -> String {
+    let (results, unit) = (summary.results(), &summary.amount_unit);
+    match results.volume_quote.as_str() {
+        "0" if results.fills > 0 => format!("{} {unit}", results.volume_base),
+        quote => format!("{} {unit}, {quote} {}", results.volume_base, summary.quote_asset),
+    }
+}
+
+/// The positions of a contract; nothing to say of spot, where balances say it.
+fn position_words(summary: &Summary) -> String {
+    let (results, unit) = (summary.results(), &summary.amount_unit);
+    match summary.is_contract {
+        true => format!("largest {} {unit}, at the end {}", results.max_position, results.position),
+        false => String::new(),
+    }
 }
 
 fn print(summary: &Summary, args: &Args, out: &mut dyn Write) -> std::io::Result<()> {
@@ -373,6 +399,7 @@ fn print(summary: &Summary, args: &Args, out: &mut dyn Write) -> std::io::Result
     let sources: Vec<&str> = described.source.iter().map(|source| source.name.as_str()).collect();
     let fees: Vec<String> = results.fees.iter().map(|(asset, paid)| format!("{paid} {asset}")).collect();
     let decimal = |value: Option<rust_decimal::Decimal>| or_dash(value.map(|value| value.to_string()));
+    let quote = &summary.quote_asset;
     let mut lines = vec![
         ("strategy", format!("{} on {}", summary.strategy, summary.connectors.join(", "))),
         ("market", format!("{}: {}", sources.join(" + "), summary.pairs.join(", "))),
@@ -392,11 +419,12 @@ fn print(summary: &Summary, args: &Args, out: &mut dyn Write) -> std::io::Result
             "fills",
             format!("{} ({} maker, {} taker)", results.fills, results.maker_fills, results.taker_fills),
         ),
-        ("volume", format!("{} base, {} quote", results.volume_base, results.volume_quote)),
+        ("volume", volume_words(summary)),
+        ("position", position_words(summary)),
         ("fees", if fees.is_empty() { "none".to_owned() } else { fees.join(", ") }),
         ("funding", funding_words(results)),
-        ("value", format!("{} to {}", decimal(results.start_value), decimal(results.end_value))),
-        ("net P&L", format!("{} ({})", decimal(results.net_pnl), percent(results.return_pct))),
+        ("value", format!("{} to {} {quote}", decimal(results.start_value), decimal(results.end_value))),
+        ("net P&L", format!("{} {quote} ({})", decimal(results.net_pnl), percent(results.return_pct))),
         ("drawdown", percent(results.max_drawdown_pct)),
         ("ratios", format!("Sharpe {}, Sortino {}", ratio(results.sharpe), ratio(results.sortino))),
         (
@@ -409,13 +437,14 @@ fn print(summary: &Summary, args: &Args, out: &mut dyn Write) -> std::io::Result
     if !summary.unpriced.is_empty() {
         lines.push(("note", format!("no price for {}: not in the values", summary.unpriced.join(", "))));
     }
-    lines.retain(|(name, value)| *name != "funding" || !value.is_empty());
+    lines.retain(|(_, value)| !value.is_empty());
     for (name, value) in &lines {
         writeln!(out, "{name:<11} {value}")?;
     }
     if let Some(bands) = &summary.bands {
         writeln!(out, "\nThe queue models beside each other (a range, not a bound):")?;
-        let mut table = Table::new(["Queue", "Orders", "Fills", "Volume", "Net P&L", "Return"]);
+        let volume = format!("Volume ({quote})");
+        let mut table = Table::new(["Queue", "Orders", "Fills", &volume, "Net P&L", "Return"]);
         let row = |name: &str, results: &Results| {
             [
                 name.to_owned(),
