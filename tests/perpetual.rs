@@ -9,9 +9,9 @@ use papertape::market::{
     Price, Product, Qty, Side, Timestamp,
 };
 use papertape::order::{
-    AccountId, CancelReason, Leverage, MarginMode, Money, NewOrder, OrderKind, OrderRef, PositionEffect,
-    PositionMode, PositionSide, RejectReason, SessionId, SpecialOrder, TimeInForce, Trail, Trigger,
-    TriggerBy, TriggerKind,
+    AccountId, Callback, CancelReason, Leverage, MarginMode, Money, NewOrder, OrderKind, OrderRef, OrderSize,
+    PositionEffect, PositionMode, PositionSide, RejectReason, SessionId, SpecialAmend, SpecialOrder,
+    TimeInForce, Trail, Trigger, TriggerBy, TriggerKind,
 };
 use papertape::sim::{
     Admin, Cause, FeeSchedule, Input, LatencyModel, LedgerEntry, MarketConfig, OrderEvent, Owner,
@@ -1367,6 +1367,133 @@ fn a_trailing_stop_follows_the_market_one_way() {
     other.mark("60000");
     other.book("59999.9", "60000.0");
     assert_eq!(other.special(special), OrderEvent::Rejected(RejectReason::Unsupported));
+}
+
+/// Another distance sets the trigger anew from the price of now; another trigger is for orders that set it themselves.
+#[test]
+fn triggers_are_amended() {
+    let mut scene = special();
+    scene.mark("60000");
+    scene.trade_at(A, Side::Buy, "1000", "60000.0", PositionEffect::Net);
+    let price = |scene: &Scene, text: &str| Some(scene.instrument.price(text).unwrap());
+    let trail = Some(Trail { distance: price(&scene, "500").unwrap() });
+    let order = stop(&scene, Side::Sell, "1000", "1");
+    scene.special(SpecialOrder { trail, ..SpecialOrder::new(order) });
+    let plain = stop(&scene, Side::Sell, "1000", "59000");
+    scene.send(A, RequestBody::Place(plain));
+    scene.mark("60030");
+    let ids: Vec<OrderRef> = scene.sim.open_orders(A).iter().map(|order| OrderRef::Id(order.id)).collect();
+    let change = |order: usize| SpecialAmend {
+        order: ids[order].clone(),
+        price: None,
+        qty: None,
+        trigger: None,
+        distance: None,
+        offset: None,
+    };
+    let refused = |reason| OrderEvent::Rejected(reason);
+    let amended = OrderEvent::Amended { kept_place: true };
+    let half = Some(scene.instrument.qty("500").unwrap());
+    let odd = Some(scene.instrument.qty("501").unwrap());
+    let off_lot = RejectReason::OffLot { lot: scene.instrument.rule.lot };
+    let (near, same) = (price(&scene, "100"), price(&scene, "59000"));
+    for (change, want, triggers) in [
+        (SpecialAmend { distance: near, ..change(0) }, amended, ["59930", "59000"]),
+        (SpecialAmend { trigger: near, ..change(0) }, refused(RejectReason::Unsupported), ["59930", "59000"]),
+        (
+            SpecialAmend { distance: near, ..change(1) },
+            refused(RejectReason::Unsupported),
+            ["59930", "59000"],
+        ),
+        (SpecialAmend { offset: near, ..change(1) }, refused(RejectReason::Unsupported), ["59930", "59000"]),
+        (
+            SpecialAmend { trigger: same, ..change(1) },
+            refused(RejectReason::NothingToAmend),
+            ["59930", "59000"],
+        ),
+        (SpecialAmend { trigger: price(&scene, "58000"), ..change(1) }, amended, ["59930", "58000"]),
+        (SpecialAmend { qty: half, ..change(1) }, amended, ["59930", "58000"]),
+        (SpecialAmend { qty: half, ..change(1) }, refused(RejectReason::NothingToAmend), ["59930", "58000"]),
+        (SpecialAmend { qty: odd, ..change(1) }, refused(off_lot), ["59930", "58000"]),
+        (
+            SpecialAmend { trigger: price(&scene, "57000"), price: near, ..change(1) },
+            refused(RejectReason::Unsupported),
+            ["59930", "58000"],
+        ),
+    ] {
+        let name = format!("{change:?}");
+        assert_eq!(scene.send(A, RequestBody::AmendSpecial(Box::new(change))), want, "{name}");
+        let now = scene.sim.open_orders(A);
+        let shown = |at: usize| scene.instrument.show_price(now[at].trigger().unwrap().price).to_string();
+        assert_eq!([shown(0), shown(1)], triggers, "{name}");
+    }
+    scene.mark("59929");
+    assert!(scene.sim.positions(A, ONE).iter().all(|position| position.qty.is_zero()), "it closed");
+    scene.check();
+}
+
+/// BitMart's trailing orders: they wait for a price, and from there for a turn by a share of the best one.
+#[test]
+fn a_callback_waits_for_a_price_and_then_for_a_turn() {
+    let mut config = market(venue("bitmart").unwrap(), "BTCUSDT", "BTC-USDT", linear("0.001"), (1, 0), "0");
+    config.instrument.rule.lot = Qty::from_units(1);
+    let mut scene = Scene::new("bitmart", config);
+    scene.account(A, "10000");
+    scene.mark("60000");
+    scene.trade_at(A, Side::Buy, "10", "60000.0", PositionEffect::Net);
+    let wait = |scene: &Scene, side, price: &str, effect| {
+        let price = scene.instrument.price(price).unwrap();
+        let trigger = Some(Trigger { kind: TriggerKind::TakeProfit, price, by: TriggerBy::Mark });
+        let qty = scene.instrument.qty("10").unwrap();
+        let order = NewOrder { trigger, effect, ..NewOrder::market(ONE, side, qty) };
+        // 1 %.
+        SpecialOrder { callback: Some(Callback { share: 10_000 }), ..SpecialOrder::new(order) }
+    };
+    let sell = wait(&scene, Side::Sell, "61000", PositionEffect::Close);
+    assert_eq!(scene.special(sell), OrderEvent::Accepted);
+    for (mark, trigger) in [
+        ("59000", "61000"),
+        ("60999.9", "61000"),
+        // 99 % of 61,100.
+        ("61100", "60489"),
+        ("61000", "60489"),
+        ("62000", "61380"),
+        // To the next tick above.
+        ("62001.55", "61381.6"),
+        ("61381.7", "61381.6"),
+    ] {
+        scene.mark(mark);
+        let order = &scene.sim.open_orders(A)[0];
+        let price = order.trigger().unwrap().price;
+        assert_eq!(scene.instrument.show_price(price).to_string(), trigger, "mark {mark}");
+    }
+    scene.book("61380.0", "61380.1");
+    scene.mark("61381.6");
+    assert!(scene.sim.positions(A, ONE).iter().all(|position| position.qty.is_zero()), "it closed");
+    // A buy where the market is already below its price begins at once.
+    let buy = wait(&scene, Side::Buy, "62000", PositionEffect::Net);
+    assert_eq!(scene.special(buy), OrderEvent::Accepted);
+    let price = scene.sim.open_orders(A)[0].trigger().unwrap().price;
+    assert_eq!(scene.instrument.show_price(price).to_string(), "61995.4");
+    scene.mark("61000");
+    scene.mark("61610");
+    assert_eq!(scene.position(A).qty, scene.instrument.qty("10").unwrap());
+    scene.check();
+    // A share of nothing, of the whole, and a venue without them.
+    for share in [0, 1_000_000] {
+        let plain = wait(&scene, Side::Sell, "70000", PositionEffect::Close);
+        let order = SpecialOrder { callback: Some(Callback { share }), ..plain };
+        assert_eq!(scene.special(order), OrderEvent::Rejected(RejectReason::Unsupported));
+    }
+    let mut other = special();
+    other.mark("60000");
+    other.book("59999.9", "60000.0");
+    let order = wait(&other, Side::Buy, "50000", PositionEffect::Net);
+    let order = SpecialOrder {
+        order: NewOrder { size: OrderSize::Qty(Qty::from_units(100)), ..order.order },
+        ..order
+    };
+    assert_eq!(other.special(order), OrderEvent::Rejected(RejectReason::Unsupported));
 }
 
 /// `Close` without an amount: all that is there when it trades.

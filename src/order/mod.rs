@@ -383,13 +383,77 @@ pub struct SpecialOrder {
     /// It closes the whole position, however large that is; the order's own amount does not count.
     #[serde(default)]
     pub whole: bool,
+    /// It waits for a price, and from there on for the market to turn.
+    #[serde(default)]
+    pub callback: Option<Callback>,
+    /// Its limit is where the market is when it arrives, so far away; the order's own limit does not count.
+    #[serde(default)]
+    pub peg: Option<Peg>,
 }
 
 impl SpecialOrder {
     /// An order that asks for nothing special yet.
     pub fn new(order: NewOrder) -> Self {
-        Self { order, display: None, trail: None, whole: false }
+        Self { order, display: None, trail: None, whole: false, callback: None, peg: None }
     }
+
+    /// Whether it asks for nothing special.
+    pub fn is_plain(&self) -> bool {
+        self.display.is_none()
+            && self.trail.is_none()
+            && !self.whole
+            && self.callback.is_none()
+            && self.peg.is_none()
+    }
+}
+
+/// A trigger that is set by a share of the price, once the price in the order's trigger has been reached: it follows the
+/// market from there and wakes the order when the market turns back by that share. A sell waits for a rise first, a buy
+/// for a fall.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Callback {
+    /// By how much it must turn, in millionths of the best price since then: 1 % is 10,000.
+    pub share: u32,
+}
+
+/// A limit that is set once, from where the market is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Peg {
+    /// From which price.
+    pub to: PegTo,
+    /// So far above it; below it where negative.
+    pub offset: Price,
+}
+
+/// The price that a pegged limit is set from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PegTo {
+    /// The best price of the order's own side.
+    Own,
+    /// The best price of the other side.
+    Far,
+    /// The middle of the two; between two ticks the one that is further from the other side.
+    Mid,
+    /// The last public print.
+    Last,
+}
+
+/// A change of an order beyond its price and amount; `None` keeps what it has.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SpecialAmend {
+    /// Which order.
+    pub order: OrderRef,
+    /// The new limit.
+    pub price: Option<Price>,
+    /// The new whole amount, what has filled and what is hidden included.
+    pub qty: Option<Qty>,
+    /// The price that it waits for.
+    pub trigger: Option<Price>,
+    /// How far behind the market its trigger is, for one that follows it.
+    pub distance: Option<Price>,
+    /// How far from the market its limit is set anew, for a pegged one.
+    pub offset: Option<Price>,
 }
 
 /// A trigger that follows the market: up where it would be met by a fall, down where by a rise, and never back.

@@ -643,7 +643,7 @@ fn special(
     let display = asked.display.map(|display| to_qty(instrument, display)).transpose()?;
     let trail = asked.trail.map(|distance| to_price(instrument, distance)).transpose()?;
     let trail = trail.map(|distance| Trail { distance });
-    Ok(SpecialOrder { order, display, trail, whole: asked.whole })
+    Ok(SpecialOrder { display, trail, whole: asked.whole, ..SpecialOrder::new(order) })
 }
 
 fn to_price(instrument: &Instrument, price: Decimal) -> Result<Price, ConnectorError> {

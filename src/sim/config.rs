@@ -304,8 +304,14 @@ pub struct OrderLimits {
     pub limit_band: Option<Rate>,
     /// How triggers follow the market; `None`: there are no such orders.
     pub trailing: Option<TrailRule>,
+    /// Whether a trigger may be set by a share of the price once another price is reached.
+    #[serde(default)]
+    pub callbacks: bool,
     /// Whether an order may hide a part of itself.
     pub icebergs: bool,
+    /// Whether a limit may be set from where the market is.
+    #[serde(default)]
+    pub pegs: bool,
 }
 
 /// When a trigger that follows the market is set anew.

@@ -256,14 +256,8 @@ impl SimulatedExchange {
             RequestBody::PlaceSpecial(special) => {
                 self.on_order(pending, special.order.instrument, updates);
             }
-            RequestBody::Amend { order, .. } => match self.instrument_of(account, order) {
-                Some(instrument) => {
-                    if let Some(mut floor) = self.floor(instrument, updates) {
-                        floor.arrive(pending);
-                    }
-                }
-                None => self.refuse(pending, self.counters.clients.missing(account, order), updates),
-            },
+            RequestBody::Amend { order, .. } => self.on_amend(pending, order, updates),
+            RequestBody::AmendSpecial(change) => self.on_amend(pending, &change.order, updates),
             RequestBody::Cancel(order) => {
                 self.on_cancel(pending, order, updates);
             }
@@ -285,6 +279,15 @@ impl SimulatedExchange {
         match self.floor(instrument, updates) {
             Some(mut floor) => floor.arrive(pending),
             None => self.refuse(pending, RejectReason::UnknownInstrument, updates),
+        }
+    }
+
+    fn on_amend(&mut self, pending: &Pending, order: &OrderRef, updates: &mut Vec<Update>) {
+        let account = pending.request.account;
+        let instrument = self.instrument_of(account, order);
+        match instrument.and_then(|instrument| self.floor(instrument, updates)) {
+            Some(mut floor) => floor.arrive(pending),
+            None => self.refuse(pending, self.counters.clients.missing(account, order), updates),
         }
     }
 

@@ -4,9 +4,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::market::{FinePrice, FundingRate, Group, InstrumentId, Price, Qty, Side, Timestamp};
 use crate::order::{
-    AccountId, CancelReason, ClientOrderId, Evidence, FillId, FillRule, Leverage, Liquidity, MarginMode,
-    Money, NewOrder, OrderId, OrderKind, OrderRef, OrderSize, OrderStatus, PositionEffect, PositionMode,
-    PositionSide, RejectReason, SessionId, SpecialOrder, TimeInForce, Trail, Trigger,
+    AccountId, Callback, CancelReason, ClientOrderId, Evidence, FillId, FillRule, Leverage, Liquidity,
+    MarginMode, Money, NewOrder, OrderId, OrderKind, OrderRef, OrderSize, OrderStatus, Peg, PositionEffect,
+    PositionMode, PositionSide, RejectReason, SessionId, SpecialAmend, SpecialOrder, TimeInForce, Trail,
+    Trigger,
 };
 
 /// One input of [`SimulatedExchange::apply`](super::SimulatedExchange::apply).
@@ -43,6 +44,8 @@ pub enum RequestBody {
     Place(NewOrder),
     /// A new order with what few orders ask for.
     PlaceSpecial(Box<SpecialOrder>),
+    /// Another trigger, distance or offset for an order that has one, with another price or amount.
+    AmendSpecial(Box<SpecialAmend>),
     /// The end of one order.
     Cancel(OrderRef),
     /// The end of all live orders of the account, of one instrument or of all.
@@ -75,7 +78,20 @@ impl RequestBody {
         match self {
             Self::Place(order) => Some(order),
             Self::PlaceSpecial(special) => Some(&special.order),
-            Self::Cancel(_) | Self::CancelAll { .. } | Self::Amend { .. } | Self::Set { .. } => None,
+            Self::Cancel(_)
+            | Self::CancelAll { .. }
+            | Self::Amend { .. }
+            | Self::AmendSpecial(_)
+            | Self::Set { .. } => None,
+        }
+    }
+
+    /// The order that it asks to change.
+    pub fn amended(&self) -> Option<&OrderRef> {
+        match self {
+            Self::Amend { order, .. } => Some(order),
+            Self::AmendSpecial(change) => Some(&change.order),
+            _ => None,
         }
     }
 }
@@ -283,9 +299,15 @@ pub struct Extra {
     /// What of its amount is hidden behind that.
     #[serde(default)]
     pub hidden: Qty,
-    /// How its trigger follows the market.
+    /// How its trigger follows the market, or followed it before it woke.
     #[serde(default)]
     pub follows: Option<Following>,
+    /// How its trigger is set once the market is where it waits for it.
+    #[serde(default)]
+    pub callback: Option<Calling>,
+    /// What its limit was set from.
+    #[serde(default)]
+    pub peg: Option<Peg>,
     /// Whether it closes the whole position, however large that is when it wakes.
     #[serde(default)]
     pub whole: bool,
@@ -300,6 +322,17 @@ pub struct Following {
     pub reference: FinePrice,
     /// When that was.
     pub at: Timestamp,
+}
+
+/// A trigger that a share of the price sets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Calling {
+    /// How.
+    pub callback: Callback,
+    /// The price that it waits or waited for first.
+    pub activation: Price,
+    /// The best price since that was reached; `None`: it has not been.
+    pub best: Option<FinePrice>,
 }
 
 impl Extra {
@@ -317,6 +350,11 @@ impl Extra {
         let any = order.trigger.is_some() || quote_qty.is_some() || expires.is_some();
         let any = any || effect != PositionEffect::Net;
         any.then(|| Box::new(Self { trigger: order.trigger, quote_qty, expires, effect, ..Self::default() }))
+    }
+
+    /// Whether the market leads its trigger.
+    pub fn is_led(&self) -> bool {
+        self.follows.is_some() || self.callback.is_some()
     }
 }
 

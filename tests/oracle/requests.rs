@@ -15,7 +15,9 @@ impl NaiveExchange {
             return self.reject(&request, RejectReason::UnknownAccount, state);
         }
         match &request.body {
-            RequestBody::PlaceSpecial(_) => unreachable!("scenarios send plain orders only"),
+            RequestBody::PlaceSpecial(_) | RequestBody::AmendSpecial(_) => {
+                unreachable!("scenarios send plain orders only")
+            }
             RequestBody::Place(new) => {
                 let market = new.instrument.index();
                 if market >= self.markets.len() {

@@ -25,7 +25,7 @@ impl Floor<'_> {
         }
         let live = self.orders.live(slot);
         let (old_price, filled, side) = (live.price, live.filled, live.side);
-        let old_qty = filled + self.open(slot);
+        let old_qty = live.qty + self.orders.details(slot).hidden();
         let (price, qty) = (price.unwrap_or(old_price), qty.unwrap_or(old_qty));
         if (price, qty) == (old_price, old_qty) {
             return Err(RejectReason::NothingToAmend);
@@ -88,15 +88,14 @@ impl Floor<'_> {
     fn change(&mut self, slot: Slot, price: Price, qty: Qty, kept_place: bool, pending: &Pending) {
         let side = self.orders.live(slot).side;
         let resting = self.orders.live(slot).is_resting();
-        let (filled, shown) = (self.orders.live(slot).filled, self.orders.live(slot).leaves());
+        let (filled, shown) = (self.orders.live(slot).filled, self.orders.live(slot).qty);
         let (held, open) = (self.held(slot), self.open(slot));
         self.work(slot, open, Qty::ZERO);
-        // An order that keeps its place shows what it showed, as far as that is still there.
-        let hidden = if resting && kept_place { (qty - filled - shown).max(Qty::ZERO) } else { Qty::ZERO };
-        let shows = qty - filled - hidden;
+        // What keeps its place gives up what it hides first; what joins anew is divided when it joins.
+        let hidden = if resting && kept_place { (qty - shown).max(Qty::ZERO) } else { Qty::ZERO };
         if resting && kept_place {
             if let Some(queue) = self.market.resting[side.index()].queue_at(price) {
-                self.market.resting[side.index()].filled(queue, shown - shows);
+                self.market.resting[side.index()].filled(queue, shown - (qty - hidden));
             }
         } else if resting {
             self.market.resting[side.index()].leave(self.orders, slot);
@@ -105,7 +104,7 @@ impl Floor<'_> {
             extra.hidden = hidden;
         }
         let live = self.orders.live_mut(slot);
-        (live.price, live.qty) = (price, filled + shows);
+        (live.price, live.qty) = (price, qty - hidden);
         if resting && !kept_place {
             live.ahead = Place::FRONT;
         }

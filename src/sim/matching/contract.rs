@@ -312,7 +312,8 @@ impl Floor<'_> {
                         price <= fine(trigger.price)
                     }
             });
-            if met && self.market.trusted && self.market.trading {
+            let may = met && self.market.trusted && self.market.trading;
+            if may && !self.begin_calling(slot, moved_to) {
                 self.wake(slot);
             }
         }

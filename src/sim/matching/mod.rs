@@ -8,6 +8,7 @@
 mod amend;
 mod contract;
 mod floor;
+mod follow;
 mod memory;
 mod place;
 mod prints;

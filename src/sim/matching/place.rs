@@ -22,16 +22,18 @@ impl Floor<'_> {
                 self.answer(&pending.request, OrderEvent::AtTheDoor, state);
                 self.market.door.push_back(pending.clone());
             }
-            RequestBody::Amend { order, .. } if !self.market.trusted => {
-                match self.find(pending.request.account, order) {
+            body if !self.market.trusted && body.amended().is_some() => {
+                let slot = body.amended().and_then(|order| self.find(pending.request.account, order));
+                match slot {
                     Some(slot) => self.answer_with(&pending.request, slot, OrderEvent::AtTheDoor),
                     None => self.answer(&pending.request, OrderEvent::AtTheDoor, None),
                 }
                 self.market.door.push_back(pending.clone());
             }
-            RequestBody::Place(_) | RequestBody::PlaceSpecial(_) | RequestBody::Amend { .. } => {
-                self.decide(pending);
-            }
+            RequestBody::Place(_)
+            | RequestBody::PlaceSpecial(_)
+            | RequestBody::Amend { .. }
+            | RequestBody::AmendSpecial(_) => self.decide(pending),
             RequestBody::Cancel(_) | RequestBody::CancelAll { .. } | RequestBody::Set { .. } => {}
         }
         self.market.refresh_idle();
@@ -51,6 +53,7 @@ impl Floor<'_> {
             RequestBody::Place(order) => self.place(order, &Extra::default(), pending),
             RequestBody::PlaceSpecial(special) => self.place_special(special, pending),
             RequestBody::Amend { order, price, qty } => self.amend(order, *price, *qty, pending),
+            RequestBody::AmendSpecial(change) => self.amend_special(change, pending),
             RequestBody::Cancel(_) | RequestBody::CancelAll { .. } | RequestBody::Set { .. } => Ok(()),
         };
         if let Err(reason) = answer {
@@ -67,11 +70,13 @@ impl Floor<'_> {
                 let state = order.map(|order| unborn(order, pending, self.now, OrderStatus::Rejected));
                 self.answer(request, event, state);
             }
-            RequestBody::Amend { order, .. } => match self.find(request.account, order) {
-                Some(slot) => self.answer_with(request, slot, event),
-                None => self.answer(request, event, None),
-            },
-            RequestBody::Cancel(_) | RequestBody::CancelAll { .. } | RequestBody::Set { .. } => {}
+            body => {
+                let Some(order) = body.amended() else { return };
+                match self.find(request.account, order) {
+                    Some(slot) => self.answer_with(request, slot, event),
+                    None => self.answer(request, event, None),
+                }
+            }
         }
     }
 
@@ -253,10 +258,11 @@ impl Floor<'_> {
             created: pending.sent,
             arrived: self.now,
         });
-        if asked.display.is_some() || asked.follows.is_some() || asked.whole {
+        if asked.display.is_some() || asked.peg.is_some() || asked.whole || asked.is_led() {
             let extra = self.orders.details_mut(slot).extra.get_or_insert_default();
             (extra.display, extra.follows, extra.whole) = (asked.display, asked.follows, asked.whole);
-            self.market.trails += u32::from(asked.follows.is_some());
+            (extra.callback, extra.peg) = (asked.callback, asked.peg);
+            self.market.trails += u32::from(asked.is_led());
         }
         let client_id = order.client_id.as_ref();
         let by_day = self.ids_by_day();
@@ -361,7 +367,8 @@ impl Floor<'_> {
             let met = trigger.is_some_and(|trigger| {
                 trigger.by == TriggerBy::Last && (trigger.is_met(side, low) || trigger.is_met(side, high))
             });
-            if met {
+            let furthest = if side == Side::Sell { high } else { low };
+            if met && !self.fine(furthest).is_some_and(|price| self.begin_calling(slot, price)) {
                 self.wake(slot);
             }
         }

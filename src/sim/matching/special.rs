@@ -1,18 +1,19 @@
-//! What few orders ask for: a rest that is hidden (iceberg), a trigger that follows the market (trailing), the whole
-//! position; and the venue's bands of prices.
+//! What few orders ask for: a rest that is hidden (iceberg), a limit set from the market (peg), the whole position; how
+//! they are changed; and the venue's bands of prices.
 //!
-//! The rules are those of `docs/perpetuals.md`, "Orders". Never here: which prints fill an order (`prints`).
+//! The rules are those of `docs/perpetuals.md`, "Orders". Never here: which prints fill an order (`prints`), triggers that
+//! follow the market (`follow`).
 
 use super::Slot;
 use super::floor::Floor;
 use crate::market::{FinePrice, Price, Qty, Side};
 use crate::order::{
-    AccountId, NewOrder, OrderKind, OrderSize, PositionEffect, RejectReason, SpecialOrder, Trail, Trigger,
-    TriggerBy,
+    AccountId, NewOrder, OrderKind, OrderSize, Peg, PegTo, PositionEffect, RejectReason, SpecialAmend,
+    SpecialOrder, TriggerBy,
 };
 use crate::sim::account::RATE_ONE;
 use crate::sim::schedule::Pending;
-use crate::sim::{Extra, Following, OrderEvent, Rate};
+use crate::sim::{Extra, OrderEvent, Rate};
 
 impl Floor<'_> {
     /// A new order that asks for what few orders ask for.
@@ -32,12 +33,93 @@ impl Floor<'_> {
         if special.whole {
             self.ask_for_all(&mut order, pending.request.account)?;
         }
-        let follows = match special.trail {
-            Some(trail) => Some(self.begin_trail(&mut order, trail)?),
-            None => None,
-        };
-        let asked = Extra { display: special.display, follows, whole: special.whole, ..Extra::default() };
+        if let Some(peg) = special.peg {
+            if !limits.pegs || order.kind == OrderKind::Market {
+                return Err(RejectReason::Unsupported);
+            }
+            order.price = Some(self.pegged(order.side, peg).ok_or(RejectReason::PriceMissing)?);
+        }
+        let follows = special.trail.map(|trail| self.begin_trail(&mut order, trail)).transpose()?;
+        let callback =
+            special.callback.map(|callback| self.await_calling(&mut order, callback)).transpose()?;
+        let (display, whole, peg) = (special.display, special.whole, special.peg);
+        let asked = Extra { display, follows, whole, callback, peg, ..Extra::default() };
         self.place(&order, &asked, pending)
+    }
+
+    /// Where a pegged limit is now; `None` where there is no price to set it from.
+    fn pegged(&self, side: Side, peg: Peg) -> Option<Price> {
+        let best = |side: Side| self.market.next_price(side, None, self.now);
+        let from = match peg.to {
+            PegTo::Own => best(side)?,
+            PegTo::Far => best(side.opposite())?,
+            PegTo::Last => self.market.last_trade.map(|(_, trade)| trade.price)?,
+            PegTo::Mid => {
+                let sum = best(side)?.units().checked_add(best(side.opposite())?.units())?;
+                let tick = self.market.instrument.rule.tick.units().max(1);
+                let down = sum.div_euclid(2 * tick) * tick;
+                let between = down * 2 != sum && side == Side::Sell;
+                Price::from_units(if between { down + tick } else { down })
+            }
+        };
+        from.units().checked_add(peg.offset.units()).map(Price::from_units)
+    }
+
+    /// Another trigger, distance or offset, with another price or amount: all of it or nothing.
+    pub(super) fn amend_special(
+        &mut self,
+        change: &SpecialAmend,
+        pending: &Pending,
+    ) -> Result<(), RejectReason> {
+        let account = pending.request.account;
+        let found = self.find(account, &change.order);
+        let slot = found.ok_or_else(|| self.counters.clients.missing(account, &change.order))?;
+        if !self.market.trading {
+            return Err(RejectReason::Halted);
+        }
+        let before = self.orders.details(slot).extra.clone();
+        let mut extra = before.clone().ok_or(RejectReason::Unsupported)?;
+        let side = self.orders.live(slot).side;
+        let price = match change.offset {
+            Some(offset) => Some(self.peg_again(side, &mut extra, offset)?),
+            None => change.price,
+        };
+        if change.trigger.is_some() || change.distance.is_some() {
+            if !self.orders.live(slot).waiting {
+                return Err(RejectReason::Unsupported);
+            }
+            self.move_trigger(side, &mut extra, (change.trigger, change.distance))?;
+        }
+        let sleeps = self.orders.live(slot).waiting && self.orders.live(slot).kind == OrderKind::Market;
+        if sleeps && (price.is_some() || extra.whole && change.qty.is_some()) {
+            return Err(RejectReason::Unsupported);
+        }
+        // Nothing is put aside for it before it wakes.
+        change.qty.filter(|_| sleeps).map_or(Ok(()), |qty| self.check_qty(qty))?;
+        let moved = before.as_ref() != Some(&extra);
+        self.orders.details_mut(slot).extra = Some(extra);
+        let live = self.orders.live(slot);
+        let same_qty = change.qty.is_none_or(|qty| qty == live.qty + self.orders.details(slot).hidden());
+        let same = same_qty && price.is_none_or(|price| price == live.price);
+        if let (Some(qty), true) = (change.qty, sleeps) {
+            self.orders.live_mut(slot).qty = qty;
+        }
+        if same && moved || sleeps && !same {
+            self.answer_with(&pending.request, slot, OrderEvent::Amended { kept_place: true });
+            return Ok(());
+        }
+        let answer = self.amend(&change.order, price, change.qty, pending);
+        if answer.is_err() {
+            self.orders.details_mut(slot).extra = before;
+        }
+        answer
+    }
+
+    /// A pegged limit is set anew, with another offset. Returns it.
+    fn peg_again(&self, side: Side, extra: &mut Extra, offset: Price) -> Result<Price, RejectReason> {
+        let peg = Peg { offset, ..extra.peg.ok_or(RejectReason::Unsupported)? };
+        extra.peg = Some(peg);
+        self.pegged(side, peg).ok_or(RejectReason::PriceMissing)
     }
 
     /// An order for the whole position: it only closes, and its amount is what there is to close.
@@ -101,7 +183,7 @@ impl Floor<'_> {
     }
 
     /// The price that a trigger looks at, as it is now.
-    fn reference(&self, by: TriggerBy) -> Option<FinePrice> {
+    pub(super) fn reference(&self, by: TriggerBy) -> Option<FinePrice> {
         match by {
             TriggerBy::Last => self.market.last_trade.and_then(|(_, trade)| self.fine(trade.price)),
             TriggerBy::Mark => self.positions.mark(self.market.id).map(|mark| mark.price),
@@ -109,99 +191,9 @@ impl Floor<'_> {
         }
     }
 
-    fn fine(&self, price: Price) -> Option<FinePrice> {
+    pub(super) fn fine(&self, price: Price) -> Option<FinePrice> {
         let scale = u32::from(FinePrice::SCALE).checked_sub(u32::from(self.market.instrument.price_scale))?;
         price.units().checked_mul(10_i64.checked_pow(scale)?).map(FinePrice::from_units)
-    }
-
-    /// Sets the trigger of a trailing order so far from the market as it asks.
-    fn begin_trail(&self, order: &mut NewOrder, trail: Trail) -> Result<Following, RejectReason> {
-        let Some(trigger) = order.trigger.filter(|_| self.config.venue.limits.trailing.is_some()) else {
-            return Err(RejectReason::Unsupported);
-        };
-        if trail.distance.units() <= 0 {
-            return Err(RejectReason::PriceOutOfRange { max: self.market.instrument.rule.max_price });
-        }
-        // An order of an earlier session may come before the first price: it goes on from where its trigger was.
-        let was = || {
-            let away = trail.distance.units();
-            let price = trigger.price.units() + if trigger.rises(order.side) { -away } else { away };
-            self.fine(Price::from_units(price)).filter(|_| trigger.price.units() > 0 && price > 0)
-        };
-        let reference = self.reference(trigger.by).or_else(was).ok_or(RejectReason::PriceMissing)?;
-        let price = self.trailed(order.side, trigger, trail, reference);
-        self.check_price(price)?;
-        order.trigger = Some(Trigger { price, ..trigger });
-        Ok(Following { trail, reference, at: self.now })
-    }
-
-    /// Where a trailing order's trigger is when its reference is at a price: the tick nearer to the market.
-    fn trailed(&self, side: Side, trigger: Trigger, trail: Trail, reference: FinePrice) -> Price {
-        let scale = u32::from(FinePrice::SCALE).saturating_sub(u32::from(self.market.instrument.price_scale));
-        let (one, tick) = (10_i64.pow(scale), self.market.instrument.rule.tick.units());
-        let (units, away) = (reference.units(), trail.distance.units());
-        let price = if trigger.rises(side) {
-            units.div_euclid(one).saturating_add(away).div_euclid(tick) * tick
-        } else {
-            let up = |value: i64, by: i64| value.div_euclid(by) + i64::from(value.rem_euclid(by) != 0);
-            up(up(units, one).saturating_sub(away), tick) * tick
-        };
-        Price::from_units(price)
-    }
-
-    /// A reference price moved: triggers that trail it follow, where it moved away from them far enough and long enough
-    /// after the last time.
-    pub(super) fn follow(&mut self, by: TriggerBy, now_at: FinePrice) {
-        let Some(rule) = self.config.venue.limits.trailing else { return };
-        if self.market.trails == 0 {
-            return;
-        }
-        let waiting: Vec<_> = self.market.waiting.iter().copied().collect();
-        for id in waiting {
-            let Some(slot) = self.orders.find(id) else { continue };
-            let side = self.orders.live(slot).side;
-            let Some(extra) = self.orders.details(slot).extra.as_deref() else { continue };
-            let (Some(following), Some(trigger)) = (extra.follows, extra.trigger) else { continue };
-            let rises = trigger.rises(side);
-            let moved = i128::from(now_at.units()) - i128::from(following.reference.units());
-            // A stop that rises follows the market down, one that falls follows it up.
-            let moved = if rises { -moved } else { moved };
-            let least = i128::from(following.reference.units()) * i128::from(rule.least.0) / RATE_ONE;
-            let early = self.now < following.at.plus(rule.every);
-            if trigger.by != by || early || moved <= least {
-                continue;
-            }
-            let price = self.trailed(side, trigger, following.trail, now_at);
-            let nearer = if rises { price < trigger.price } else { price > trigger.price };
-            if !nearer || self.check_price(price).is_err() {
-                continue;
-            }
-            let at = self.now;
-            if let Some(extra) = self.orders.details_mut(slot).extra.as_mut() {
-                extra.trigger = Some(Trigger { price, ..trigger });
-                extra.follows = Some(Following { reference: now_at, at, ..following });
-            }
-            let session = self.orders.live(slot).session;
-            let deliver_at = self.schedule.answer(self.now, session);
-            self.tell(slot, session, 0, OrderEvent::Amended { kept_place: true }, deliver_at);
-        }
-    }
-
-    /// An order waits no more: its trigger follows nothing.
-    pub(super) fn forget_trail(&mut self, slot: Slot) {
-        let extra = self.orders.details_mut(slot).extra.as_mut();
-        if extra.and_then(|extra| extra.follows.take()).is_some() {
-            self.market.trails = self.market.trails.saturating_sub(1);
-        }
-    }
-
-    /// A print moved the last price.
-    pub(super) fn follow_last(&mut self, price: Price) {
-        if self.market.trails > 0
-            && let Some(price) = self.fine(price)
-        {
-            self.follow(TriggerBy::Last, price);
-        }
     }
 
     /// The furthest price that a band around a reference allows: above it for buys, below it for sells.

@@ -225,7 +225,7 @@ impl Market {
         }
         for order in saved.waiting {
             let extra = order.details.extra.as_ref();
-            self.trails += u32::from(extra.is_some_and(|extra| extra.follows.is_some()));
+            self.trails += u32::from(extra.is_some_and(|extra| extra.is_led()));
             self.waiting.insert(order.live.id);
             orders.insert(order.live, order.details);
         }

@@ -111,7 +111,8 @@ impl Venue for Bitmart {
             amend_gives_new_id: false,
             max_open_orders: None,
             positions: margin::rules(),
-            limits: OrderLimits::default(),
+            // Of contracts: `submit-trail-order`.
+            limits: OrderLimits { callbacks: true, ..OrderLimits::default() },
         }
     }
 
