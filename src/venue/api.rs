@@ -12,7 +12,9 @@ use smol_str::SmolStr;
 use super::Frame;
 use crate::connector::{OrderRequest, OrderType, PositionAction, TradeType};
 use crate::market::{InstrumentId, Timestamp};
-use crate::order::{AccountId, ClientOrderId, NewOrder, OrderKind, OrderSize, PositionEffect, SessionId};
+use crate::order::{
+    AccountId, ClientOrderId, NewOrder, OrderKind, OrderSize, PositionEffect, SessionId, SpecialOrder,
+};
 use crate::paper::{PaperError, PaperExchange, TraderView};
 use crate::sim::{OrderEvent, RequestBody, Update};
 
@@ -101,10 +103,26 @@ impl Room<'_> {
 
     /// Sends an order; the tag of its answer comes back.
     pub fn place(&mut self, account: &Account, order: NewOrder) -> Result<u64, PaperError> {
-        let names = std::sync::Arc::clone(self.paper.names());
-        let Some(instrument) = names.instrument(order.instrument) else {
+        let Some((id, request)) = self.request_of(&order) else {
             return self.paper.send(account.session, RequestBody::Place(order));
         };
+        self.paper.send_order(account.session, id, order, &request)
+    }
+
+    /// The same of an order that asks for what few orders ask for.
+    pub fn place_special(&mut self, account: &Account, special: SpecialOrder) -> Result<u64, PaperError> {
+        if special.is_plain() {
+            return self.place(account, special.order);
+        }
+        let Some((id, request)) = self.request_of(&special.order) else {
+            return self.paper.send(account.session, RequestBody::PlaceSpecial(Box::new(special)));
+        };
+        self.paper.send_special(account.session, id, special, &request)
+    }
+
+    /// An order as its client's own list has it, and its name there.
+    fn request_of(&self, order: &NewOrder) -> Option<(ClientOrderId, OrderRequest)> {
+        let instrument = self.paper.names().instrument(order.instrument)?;
         let amount = match order.size {
             OrderSize::Qty(qty) => instrument.qty_decimal(qty),
             OrderSize::Quote(_) => rust_decimal::Decimal::ZERO,
@@ -128,7 +146,7 @@ impl Room<'_> {
         // An order without a client id needs a name in its session: one that no venue lets a client choose.
         let unnamed = || smol_str::format_smolstr!("\u{1}{}", self.paper.last_tag() + 1);
         let id: ClientOrderId = order.client_id.clone().unwrap_or_else(unnamed);
-        self.paper.send_order(account.session, id, order, &request)
+        Some((id, request))
     }
 }
 

@@ -1,13 +1,14 @@
 //! BitMEX' own interface, served: REST v1 and the realtime socket, spot and contracts on one account.
 //!
 //! Never here: deposits and withdrawals, what margin a position needs. Start at [`BitmexApi`]; `routes` has the table of
-//! requests, `wish` reads orders, `rows` and `positions` have how things look, `streams` the socket, `log` what happened.
+//! requests, `wish` and `pegs` read orders, `rows` and `positions` have how things look, `streams` the socket, `log` what happened.
 
 mod account;
 mod auth;
 mod fields;
 mod log;
 mod orders;
+mod pegs;
 mod positions;
 mod public;
 mod routes;

@@ -7,11 +7,11 @@ use super::public::{self, table};
 use super::routes::{Answer, Asked, Finish, Outcome, Refusal, bad};
 use super::row::{Row, array, time_text};
 use super::wish::{self, Wish};
-use super::{positions, rows};
-use crate::market::{Instrument, InstrumentId, Price, Qty};
-use crate::order::{NewOrder, OrderSize, RejectReason};
+use super::{pegs, positions, rows};
+use crate::market::{Instrument, InstrumentId, Price, Qty, Side};
+use crate::order::{NewOrder, OrderSize, RejectReason, SpecialAmend};
 use crate::paper::{Dictionary, Known, TraderView};
-use crate::sim::{OrderEvent, OrderState, RequestBody};
+use crate::sim::{Extra, OrderEvent, OrderState, RequestBody};
 use crate::venue::Refused;
 use crate::venue::api::{Account, Room};
 use crate::venue::bitmex::errors;
@@ -43,7 +43,8 @@ fn shown(room: &Room<'_>, account: &Account, tag: u64) -> Result<Row, Refusal> {
 
 /// Sends an order that was read, after what it takes the place of. The tag of its answer.
 fn send(room: &mut Room<'_>, account: &Account, wish: Wish) -> Result<u64, Refusal> {
-    let Wish { order, closes, .. } = wish;
+    let Wish { special, closes, .. } = wish;
+    let order = &special.order;
     let taken = order.client_id.as_deref().and_then(|id| room.trader(account)?.by_client_id(id));
     if taken.is_some_and(|known| known.done.is_none()) {
         return Err(bad("Duplicate clOrdID"));
@@ -52,9 +53,9 @@ fn send(room: &mut Room<'_>, account: &Account, wish: Wish) -> Result<u64, Refus
         return Err(bad("Too many open orders"));
     }
     if closes {
-        make_way(room, account, &order)?;
+        make_way(room, account, order)?;
     }
-    Ok(room.place(account, order)?)
+    Ok(room.place_special(account, special)?)
 }
 
 /// An order that closes a position cancels those of its side that would close the same.
@@ -124,7 +125,7 @@ pub(super) fn place_many(asked: &mut Asked<'_, '_>) -> Answer {
     let account = asked.account()?.clone();
     let read = |fields: &Fields| wish::read(asked.room.paper, &account, fields).map_err(bulk);
     let wishes: Vec<Wish> = many(asked)?.iter().map(read).collect::<Result<_, _>>()?;
-    let ids: Vec<&str> = wishes.iter().filter_map(|wish| wish.order.client_id.as_deref()).collect();
+    let ids: Vec<&str> = wishes.iter().filter_map(|wish| wish.special.order.client_id.as_deref()).collect();
     let unique: std::collections::BTreeSet<&str> = ids.iter().copied().collect();
     if unique.len() < ids.len() {
         return Err(bulk(bad("Duplicate clOrdID")));
@@ -180,6 +181,14 @@ struct Change {
     one: Instrument,
     price: Option<Price>,
     qty: Option<Qty>,
+    /// Whether the order waits.
+    waits: bool,
+    /// What it waits for.
+    trigger: Option<Price>,
+    /// How far from the market its trigger is …
+    distance: Option<Price>,
+    /// … or its limit.
+    offset: Option<Price>,
     text: String,
 }
 
@@ -197,24 +206,69 @@ fn read_change(room: &Room<'_>, account: &Account, fields: &Fields) -> Result<Ch
     }
     let one = room.paper.names().instrument(known.instrument).cloned();
     let one = one.ok_or_else(|| bad("Invalid orderID"))?;
-    if fields.text("stopPx").is_some() {
-        // The engine's waiting orders keep what they wait for.
-        return Err(bad("Invalid stopPx for ordType"));
-    }
+    let trigger = read_trigger(known, &one, fields)?;
+    let (distance, offset) = read_offset(known, &one, fields)?;
     let price = fields.text("price").map(|text| wish::price(&one, text, "price")).transpose()?;
     let whole = fields.text("orderQty").map(|text| wish::quantity(&one, text)).transpose()?;
     let leaves = fields.text("leavesQty").map(|text| wish::quantity(&one, text)).transpose()?;
     let filled = known.state.as_ref().map(|state| state.filled).unwrap_or_default();
     let qty = whole.map(|(qty, _)| qty).or(leaves.map(|(leaves, _)| filled + leaves));
-    let changed = [("orderQty", qty.is_some()), ("price", price.is_some())];
+    let pegged = distance.is_some() || offset.is_some();
+    let changed = [
+        ("orderQty", qty.is_some()),
+        ("price", price.is_some()),
+        ("stopPx", trigger.is_some()),
+        ("pegOffsetValue", pegged),
+    ];
     let changed: Vec<&str> = changed.iter().filter(|change| change.1).map(|change| change.0).collect();
     let text = format!("Amended {}\nSubmitted via API.", changed.join(" "));
-    Ok(Change { number: known.number, tag: known.tag, one, price, qty, text })
+    let (number, tag, waits) = (known.number, known.tag, known.order.waiting);
+    Ok(Change { number, tag, one, price, qty, waits, trigger, distance, offset, text })
+}
+
+fn extra_of(known: &Known) -> Option<&Extra> {
+    known.state.as_ref().and_then(|state| state.extra.as_deref())
+}
+
+/// Another price to wait for; one that the market sets is not set by hand.
+fn read_trigger(known: &Known, one: &Instrument, fields: &Fields) -> Result<Option<Price>, Refusal> {
+    let Some(text) = fields.text("stopPx") else { return Ok(None) };
+    let own = extra_of(known).is_some_and(|extra| extra.trigger.is_some() && !extra.is_led());
+    if !known.order.waiting || !own {
+        return Err(bad("Invalid stopPx for ordType"));
+    }
+    wish::trigger_price(one, text).map(Some)
+}
+
+/// Another distance of the trigger, or of the limit, from the market.
+fn read_offset(
+    known: &Known,
+    one: &Instrument,
+    fields: &Fields,
+) -> Result<(Option<Price>, Option<Price>), Refusal> {
+    let Some(text) = fields.text("pegOffsetValue") else { return Ok((None, None)) };
+    let offset = pegs::offset(one, text)?;
+    let state = known.state.as_ref();
+    match (extra_of(known), state.and_then(OrderState::trigger)) {
+        (Some(extra), _) if extra.peg.is_some() => Ok((None, Some(offset))),
+        (Some(extra), Some(trigger)) if extra.follows.is_some() && known.order.waiting => {
+            let side = state.map_or(Side::Buy, |state| state.side);
+            let trail = pegs::trail(side, Some(trigger.kind), offset)?;
+            Ok((Some(trail.distance), None))
+        }
+        _ => Err(bad("Invalid pegOffsetValue")),
+    }
 }
 
 fn send_change(room: &mut Room<'_>, account: &Account, change: &Change) -> Result<Option<u64>, Refusal> {
-    let (price, qty) = (change.price, change.qty);
-    let amend = |order| RequestBody::Amend { order, price, qty };
+    let &Change { price, qty, trigger, distance, offset, .. } = change;
+    let amend = |order| match (trigger, distance, offset) {
+        (None, None, None) if !change.waits => RequestBody::Amend { order, price, qty },
+        _ => {
+            let special = SpecialAmend { order, price, qty, trigger, distance, offset };
+            RequestBody::AmendSpecial(Box::new(special))
+        }
+    };
     Ok(room.paper.send_about(account.session, change.number, amend)?)
 }
 

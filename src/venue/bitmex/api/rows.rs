@@ -4,7 +4,7 @@ use rust_decimal::Decimal;
 
 use super::log::{Event, Funded, Happened};
 use super::row::{Row, time_text};
-use super::{wish, worth};
+use super::{pegs, wish, worth};
 use crate::connector::{OrderState, OrderType};
 use crate::market::decimal::decimal_of;
 use crate::market::{Asset, Instrument, InstrumentId, Price, Product, Qty, Side, Timestamp};
@@ -405,6 +405,10 @@ pub(super) fn order(names: &Dictionary, account: &Account, known: &Known) -> Opt
     let woken = state.is_some_and(|state| state.status != OrderStatus::Cancelled || !filled.is_zero());
     let effect = state.map(crate::sim::OrderState::effect).unwrap_or_default();
     let post_only = order.order_type == OrderType::LimitMaker;
+    let extra = state.and_then(|state| state.extra.as_deref());
+    let display = extra.and_then(|extra| extra.display);
+    let (peg, peg_offset) = pegs::shown(one, state.map_or(Side::Buy, |state| state.side), extra);
+    let pegged = pegs::is_pegged(state);
     let row = Row::new()
         .text("orderID", &order_id(known.id?))
         .text("clOrdID", client_id(known))
@@ -415,15 +419,15 @@ pub(super) fn order(names: &Dictionary, account: &Account, known: &Known) -> Opt
         .text("side", if order.trade_type == crate::connector::TradeType::Sell { "Sell" } else { "Buy" })
         .number("orderQty", Some(size(one, amount)))
         .number("price", order.price.or(average))
-        .plain("displayQty", "null")
+        .number("displayQty", display.map(|display| size(one, one.qty_decimal(display))))
         .number("stopPx", trigger.map(|trigger| one.price_decimal(trigger.price)))
-        .plain("pegOffsetValue", "null")
-        .text("pegPriceType", "")
+        .number("pegOffsetValue", peg_offset)
+        .text("pegPriceType", peg)
         .text("currency", one.pair.quote.as_str())
         .text("settlCurrency", &worth::settle(one).map(|(name, _)| name).unwrap_or_default())
-        .text("ordType", wish::kind_name(trigger, order.order_type == OrderType::Market))
+        .text("ordType", wish::kind_name(trigger, order.order_type == OrderType::Market, pegged))
         .text("timeInForce", tif(known))
-        .text("execInst", &wish::instructions(trigger, post_only, effect))
+        .text("execInst", &wish::instructions(trigger, (post_only, pegged), effect))
         .text("contingencyType", "")
         .text("ordStatus", status(known))
         .text("triggered", if was_triggered && woken { "StopOrderTriggered" } else { "" })
@@ -455,6 +459,31 @@ pub(super) const ORDER_KEYS: [&str; 13] = [
     "timestamp",
 ];
 
+/// What an execution says of its order, behind what happened.
+const EXECUTION_KEYS: [&str; 21] = [
+    "clOrdLinkID",
+    "orderQty",
+    "price",
+    "displayQty",
+    "stopPx",
+    "pegOffsetValue",
+    "pegPriceType",
+    "currency",
+    "settlCurrency",
+    "ordType",
+    "timeInForce",
+    "execInst",
+    "contingencyType",
+    "ordStatus",
+    "triggered",
+    "workingIndicator",
+    "ordRejReason",
+    "leavesQty",
+    "cumQty",
+    "avgPx",
+    "text",
+];
+
 /// An execution: `fill` where the order traded, else what happened to it.
 pub(super) fn execution(
     paper: &PaperExchange,
@@ -478,12 +507,7 @@ pub(super) fn execution(
         row = traded(row, paper, one, fill)?;
     }
     row = row.text("execType", kind);
-    for name in ["orderQty", "price", "stopPx", "currency", "settlCurrency", "ordType", "timeInForce"] {
-        row = copied(row, name);
-    }
-    for name in
-        ["execInst", "ordStatus", "triggered", "workingIndicator", "leavesQty", "cumQty", "avgPx", "text"]
-    {
+    for name in EXECUTION_KEYS {
         row = copied(row, name);
     }
     let at = fill.map_or(known.order.last_update_timestamp, |fill| fill.at);

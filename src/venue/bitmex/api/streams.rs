@@ -468,7 +468,7 @@ impl Streams {
             _ => "update",
         };
         let changed: &[&str] = match happened {
-            OrderEvent::Amended { .. } => &["orderQty", "stopPx"],
+            OrderEvent::Amended { .. } => &["orderQty", "stopPx", "pegOffsetValue"],
             OrderEvent::Triggered => &["triggered"],
             _ => &[],
         };

@@ -428,3 +428,62 @@ fn positions_live_on_the_socket() {
     }
     insta::assert_snapshot!(served.transcript());
 }
+
+/// Iceberg orders, trailing stops and pegged limits: placed, shown, followed and amended.
+#[test]
+fn orders_that_the_market_leads() {
+    let mut served = with_contracts();
+    log_in(&mut served, 1, r#""order","execution""#);
+    served.advance(100);
+    let order = "/api/v1/order";
+    for body in [
+        // Shows a part of itself.
+        r#"{"symbol":"XBTUSD","side":"Buy","orderQty":1000,"price":59990,"displayQty":300,"clOrdID":"ice"}"#,
+        r#"{"symbol":"XBTUSD","side":"Buy","orderQty":1000,"price":59990,"displayQty":0}"#,
+        r#"{"symbol":"XBTUSD","side":"Buy","orderQty":1000,"price":59990,"displayQty":-100}"#,
+        r#"{"symbol":"XBTUSD","side":"Buy","orderQty":1000,"displayQty":100}"#,
+        // Follows the mark price.
+        r#"{"symbol":"XBTUSD","side":"Sell","orderQty":200,"ordType":"Stop","pegPriceType":"TrailingStopPeg","pegOffsetValue":-500,"clOrdID":"trail"}"#,
+        r#"{"symbol":"XBTUSD","side":"Buy","orderQty":200,"price":61000,"ordType":"StopLimit","pegPriceType":"TrailingStopPeg","pegOffsetValue":250.5,"execInst":"LastPrice","clOrdID":"limit"}"#,
+        r#"{"symbol":"XBTUSD","side":"Sell","orderQty":200,"ordType":"Stop","pegPriceType":"TrailingStopPeg","pegOffsetValue":500}"#,
+        r#"{"symbol":"XBTUSD","side":"Sell","orderQty":200,"ordType":"Stop","pegPriceType":"TrailingStopPeg"}"#,
+        r#"{"symbol":"XBTUSD","side":"Sell","orderQty":200,"ordType":"Stop","pegOffsetValue":-500}"#,
+        r#"{"symbol":"XBTUSD","side":"Sell","orderQty":200,"pegPriceType":"TrailingStopPeg","pegOffsetValue":-500}"#,
+        r#"{"symbol":"XBTUSD","side":"Sell","orderQty":200,"ordType":"Stop","pegPriceType":"TrailingStopPeg","pegOffsetValue":-0.01}"#,
+        // Is set once.
+        r#"{"symbol":"XBTUSD","side":"Buy","orderQty":100,"ordType":"Pegged","pegPriceType":"PrimaryPeg","pegOffsetValue":-5,"execInst":"Fixed","clOrdID":"own"}"#,
+        r#"{"symbol":"XBTUSD","side":"Sell","orderQty":100,"pegPriceType":"MarketPeg","pegOffsetValue":7.5,"execInst":"Fixed,ParticipateDoNotInitiate","clOrdID":"far"}"#,
+        r#"{"symbol":"XBTUSD","side":"Sell","orderQty":100,"ordType":"Pegged","pegPriceType":"MidPricePeg","execInst":"Fixed","clOrdID":"mid"}"#,
+        r#"{"symbol":"XBTUSD","side":"Buy","orderQty":100,"ordType":"Pegged","pegPriceType":"LastPeg","pegOffsetValue":-20,"execInst":"Fixed","clOrdID":"last"}"#,
+        r#"{"symbol":"XBTUSD","side":"Buy","orderQty":100,"ordType":"Pegged","pegPriceType":"PrimaryPeg"}"#,
+        r#"{"symbol":"XBTUSD","side":"Buy","orderQty":100,"ordType":"Pegged","pegPriceType":"NoPeg","execInst":"Fixed"}"#,
+        r#"{"symbol":"XBTUSD","side":"Buy","orderQty":100,"price":50000,"execInst":"Fixed"}"#,
+    ] {
+        ask(&mut served, "alice", "POST", order, body);
+    }
+    // The mark price is 300 higher by then.
+    served.advance(4_000);
+    let stop = r#"{"symbol":"XBTUSD","side":"Sell","orderQty":100,"stopPx":55000,"clOrdID":"stop"}"#;
+    ask(&mut served, "alice", "POST", order, stop);
+    for body in [
+        r#"{"origClOrdID":"trail","pegOffsetValue":-300}"#,
+        r#"{"origClOrdID":"trail","pegOffsetValue":300}"#,
+        r#"{"origClOrdID":"trail","stopPx":55000}"#,
+        r#"{"origClOrdID":"stop","stopPx":56000.5,"orderQty":200}"#,
+        r#"{"origClOrdID":"stop","stopPx":56000.55}"#,
+        r#"{"origClOrdID":"stop","pegOffsetValue":-10}"#,
+        r#"{"origClOrdID":"own","pegOffsetValue":-6}"#,
+        r#"{"origClOrdID":"own","stopPx":60000}"#,
+        r#"{"origClOrdID":"ice","orderQty":500}"#,
+        r#"{"origClOrdID":"ice","leavesQty":200}"#,
+        r#"{"origClOrdID":"ice","orderQty":900,"price":59980}"#,
+    ] {
+        ask(&mut served, "alice", "PUT", order, body);
+    }
+    let open = "/api/v1/order?filter=%7B%22open%22%3Atrue%7D&columns=clOrdID,orderQty,displayQty,price,stopPx,pegPriceType,pegOffsetValue,ordType,execInst,leavesQty";
+    ask(&mut served, "alice", "GET", open, "");
+    // The mark price falls: both stops that sell are woken.
+    served.advance(2_800_000);
+    ask(&mut served, "alice", "GET", "/api/v1/order?filter=%7B%22clOrdID%22%3A%22trail%22%7D", "");
+    insta::assert_snapshot!(served.transcript());
+}

@@ -3,13 +3,15 @@
 use rust_decimal::Decimal;
 
 use super::fields::Fields;
+use super::pegs::{self, Pegged};
 use super::public;
 use super::routes::{Refusal, bad};
 use super::{positions, rows};
 use crate::market::decimal::{parse_units, units_of};
 use crate::market::{Instrument, InstrumentId, Price, Product, Qty, Side, Timestamp};
 use crate::order::{
-    NewOrder, OrderKind, OrderSize, PositionEffect, TimeInForce, Trigger, TriggerBy, TriggerKind,
+    NewOrder, OrderKind, OrderSize, PositionEffect, SpecialOrder, TimeInForce, Trail, Trigger, TriggerBy,
+    TriggerKind,
 };
 use crate::paper::PaperExchange;
 use crate::venue::api::Account;
@@ -20,7 +22,7 @@ const LONGEST_ID: usize = 36;
 /// An order that can be sent.
 #[derive(Debug)]
 pub(super) struct Wish {
-    pub(super) order: NewOrder,
+    pub(super) special: SpecialOrder,
     pub(super) one: Instrument,
     /// It closes the position: what else would close the same is cancelled.
     pub(super) closes: bool,
@@ -54,7 +56,7 @@ pub(super) fn price(one: &Instrument, text: &str, what: &str) -> Result<Price, R
 }
 
 /// A price to wait for: a multiple of the tick in the range of prices.
-fn trigger_price(one: &Instrument, text: &str) -> Result<Price, Refusal> {
+pub(super) fn trigger_price(one: &Instrument, text: &str) -> Result<Price, Refusal> {
     let found = price(one, text, "stopPx")?;
     if found.units() <= 0 || found > one.rule.max_price {
         return Err(bad("Invalid stopPx"));
@@ -71,6 +73,7 @@ struct Instructions {
     post_only: bool,
     reduces: bool,
     closes: bool,
+    fixed: bool,
     by: Option<TriggerBy>,
 }
 
@@ -82,6 +85,10 @@ impl Instructions {
                 "" => continue,
                 "ParticipateDoNotInitiate" => {
                     all.post_only = true;
+                    continue;
+                }
+                "Fixed" => {
+                    all.fixed = true;
                     continue;
                 }
                 "ReduceOnly" | "Close" | "IndexPrice" if spot => return Err(bad("Invalid execInst")),
@@ -107,8 +114,20 @@ impl Instructions {
 }
 
 /// How an order meets the book, and how it waits before that.
-fn kind(fields: &Fields, has_limit: bool) -> Result<(bool, Option<TriggerKind>), Refusal> {
+fn kind(
+    fields: &Fields,
+    has_limit: bool,
+    pegged: Option<&Pegged>,
+) -> Result<(bool, Option<TriggerKind>), Refusal> {
     let has_stop = named(fields, "stopPx");
+    match (fields.text("ordType"), pegged) {
+        (Some("Pegged") | None, Some(Pegged::Limit(_))) if !has_stop && !has_limit => {
+            return Ok((false, None));
+        }
+        (Some("Pegged"), _) | (_, Some(Pegged::Limit(_))) => return Err(bad("Invalid pegPriceType")),
+        (None | Some("Market" | "Limit"), Some(Pegged::Trail(_))) => return Err(bad("Invalid pegPriceType")),
+        _ => {}
+    }
     Ok(match (fields.text("ordType"), has_stop) {
         (Some("Market") | None, false) if !has_limit => (true, None),
         (Some("Market"), false) => (true, None),
@@ -124,7 +143,7 @@ fn kind(fields: &Fields, has_limit: bool) -> Result<(bool, Option<TriggerKind>),
 }
 
 /// Whether a number is given: zero and nothing are written both ways.
-fn named(fields: &Fields, name: &str) -> bool {
+pub(super) fn named(fields: &Fields, name: &str) -> bool {
     fields.text(name).is_some_and(|text| text != "0" && text != "0.0")
 }
 
@@ -138,16 +157,15 @@ fn end_of_day(now: Timestamp) -> Timestamp {
 pub(super) fn read(paper: &PaperExchange, account: &Account, fields: &Fields) -> Result<Wish, Refusal> {
     let (id, one) = public::named(paper, fields)?;
     let instructions = Instructions::read(fields, one.product == Product::Spot)?;
-    for name in ["pegPriceType", "pegOffsetValue", "contingencyType"] {
-        if named(fields, name) {
-            return Err(bad("Unsupported ordType"));
-        }
+    if named(fields, "contingencyType") {
+        return Err(bad("Unsupported contingencyType"));
     }
-    if named(fields, "displayQty") {
-        return Err(bad("Invalid displayQty"));
-    }
-    let limit = fields.text("price").map(|text| price(&one, text, "price")).transpose()?;
-    let (market, waits) = kind(fields, limit.is_some())?;
+    let pegged = pegs::read(&one, fields)?;
+    // Some clients write a price of nothing beside a peg.
+    let text = if pegged.is_some() && !named(fields, "price") { None } else { fields.text("price") };
+    let limit = text.map(|text| price(&one, text, "price")).transpose()?;
+    let (market, waits) = kind(fields, limit.is_some(), pegged.as_ref())?;
+    let display = display(fields, &one, market)?;
     let (side, qty) = amount(paper, account, (id, &one), fields, (&instructions, waits))?;
     let order_kind = match (market, instructions.post_only) {
         (true, true) => return Err(bad("Invalid execInst")),
@@ -167,8 +185,20 @@ pub(super) fn read(paper: &PaperExchange, account: &Account, fields: &Fields) ->
     if client_id.is_some_and(|id| id.len() > LONGEST_ID || id.chars().any(char::is_control)) {
         return Err(bad("Invalid clOrdID"));
     }
-    let price = if market { None } else { Some(limit.ok_or_else(|| bad("Invalid price"))?) };
-    let trigger = waits.map(|kind| trigger(fields, &one, kind, instructions.by)).transpose()?;
+    let (peg, trail) = match pegged {
+        Some(Pegged::Limit(peg)) => (Some(peg), None),
+        Some(Pegged::Trail(offset)) => (None, Some(pegs::trail(side, waits, offset)?)),
+        None => (None, None),
+    };
+    if instructions.fixed != peg.is_some() {
+        return Err(bad("Invalid execInst"));
+    }
+    let price = match peg {
+        Some(_) => None,
+        None if market => None,
+        None => Some(limit.ok_or_else(|| bad("Invalid price"))?),
+    };
+    let trigger = waits.map(|kind| trigger(fields, &one, kind, (instructions.by, trail))).transpose()?;
     let effect = if instructions.reduces { PositionEffect::Close } else { PositionEffect::Net };
     let order = NewOrder {
         instrument: id,
@@ -182,7 +212,17 @@ pub(super) fn read(paper: &PaperExchange, account: &Account, fields: &Fields) ->
         self_trade: None,
         effect,
     };
-    Ok(Wish { order, one, closes: instructions.closes && waits.is_none() })
+    let special = SpecialOrder { display, trail, peg, ..SpecialOrder::new(order) };
+    Ok(Wish { special, one, closes: instructions.closes && waits.is_none() })
+}
+
+/// How much of an order is shown. One that is hidden altogether is not taken: what its fills would cost is not known.
+fn display(fields: &Fields, one: &Instrument, market: bool) -> Result<Option<Qty>, Refusal> {
+    let wrong = || bad("Invalid displayQty");
+    let Some(text) = fields.text("displayQty") else { return Ok(None) };
+    let (shown, negative) = quantity(one, text).map_err(|_| wrong())?;
+    let fits = !negative && shown >= one.rule.min_qty && shown == shown.floor_to(one.rule.lot);
+    if fits && !market { Ok(Some(shown)) } else { Err(wrong()) }
 }
 
 /// What an order waits for: the mark price unless it says otherwise; spot's mark price is its last one.
@@ -190,14 +230,18 @@ fn trigger(
     fields: &Fields,
     one: &Instrument,
     kind: TriggerKind,
-    by: Option<TriggerBy>,
+    (by, trail): (Option<TriggerBy>, Option<Trail>),
 ) -> Result<Trigger, Refusal> {
-    let text = fields.text("stopPx").ok_or_else(|| bad("Invalid stopPx"))?;
+    let price = match (trail, fields.text("stopPx")) {
+        // The exchange sets it; what is written here must be a price all the same.
+        (Some(_), None) => Price::from_units(one.rule.tick.units()),
+        (_, text) => trigger_price(one, text.ok_or_else(|| bad("Invalid stopPx"))?)?,
+    };
     let by = match by {
         _ if one.product == Product::Spot => TriggerBy::Last,
         by => by.unwrap_or(TriggerBy::Mark),
     };
-    Ok(Trigger { kind, price: trigger_price(one, text)?, by })
+    Ok(Trigger { kind, price, by })
 }
 
 /// Side and amount. Who closes may leave both out: all of the position, by the other side.
@@ -242,7 +286,10 @@ pub(super) fn may_wait(paper: &PaperExchange, account: &Account, id: InstrumentI
 }
 
 /// The word for a kind of order.
-pub(super) fn kind_name(trigger: Option<Trigger>, is_market: bool) -> &'static str {
+pub(super) fn kind_name(trigger: Option<Trigger>, is_market: bool, pegged: bool) -> &'static str {
+    if pegged {
+        return "Pegged";
+    }
     match (trigger.map(|trigger| trigger.kind), is_market) {
         (None, true) => "Market",
         (None, false) => "Limit",
@@ -254,7 +301,11 @@ pub(super) fn kind_name(trigger: Option<Trigger>, is_market: bool) -> &'static s
 }
 
 /// What an order was told to do, as `execInst` has it.
-pub(super) fn instructions(trigger: Option<Trigger>, post_only: bool, effect: PositionEffect) -> String {
+pub(super) fn instructions(
+    trigger: Option<Trigger>,
+    (post_only, pegged): (bool, bool),
+    effect: PositionEffect,
+) -> String {
     let by = trigger.map(|trigger| match trigger.by {
         TriggerBy::Last => "LastPrice",
         TriggerBy::Mark => "MarkPrice",
@@ -262,6 +313,7 @@ pub(super) fn instructions(trigger: Option<Trigger>, post_only: bool, effect: Po
     });
     let words = [
         post_only.then_some("ParticipateDoNotInitiate"),
+        pegged.then_some("Fixed"),
         (effect == PositionEffect::Close).then_some("ReduceOnly"),
         by,
     ];
