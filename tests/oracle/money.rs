@@ -35,7 +35,10 @@ impl NaiveExchange {
             return 0;
         }
         let worst = i128::from(fees.maker.0.max(fees.taker.0).max(0));
-        ceil_to(quote * worst, ten_to(9)) / ten_to(9)
+        // To the unit that fees are charged in.
+        let scale = self.scales[usize::from(self.quote(market))];
+        let unit = ten_to(9) * ten_to(scale.saturating_sub(fees.decimals));
+        ceil_to(quote * worst, unit) / ten_to(9)
     }
 
     pub(super) fn held_asset(&self, order: &Order) -> u16 {
