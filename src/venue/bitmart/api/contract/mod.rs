@@ -1,8 +1,7 @@
 //! BitMart's contracts (futures v2): what everybody is told of them, margin and positions, orders and plans, and their
 //! sockets.
 //!
-//! Never here: spot, and what margin or a fill comes to (that is `sim`). Trailing orders are not taken: the exchange
-//! behind has none. Start at [`ROUTES`] and [`Streams`].
+//! Never here: spot, and what margin or a fill comes to (that is `sim`). Start at [`ROUTES`] and [`Streams`].
 
 mod balance;
 mod history;
@@ -20,6 +19,7 @@ mod streams;
 #[cfg(test)]
 mod tests;
 mod topic;
+mod trails;
 
 use super::query::trader;
 use super::routes::{Asked, Per, Route, futures, futures_keyed, futures_post};
@@ -69,8 +69,8 @@ pub(super) const ROUTES: &[Route] = &[
     futures_post("/contract/private/submit-tp-sl-order", 24, Per::Uid, plans::submit_for_position),
     futures_post("/contract/private/modify-tp-sl-order", 24, Per::Uid, plans::modify),
     futures_post("/contract/private/modify-preset-plan-order", 24, Per::Uid, plans::modify_preset),
-    futures_post("/contract/private/submit-trail-order", 24, Per::Uid, plans::no_trailing),
-    futures_post("/contract/private/cancel-trail-order", 24, Per::Uid, plans::no_trailing),
+    futures_post("/contract/private/submit-trail-order", 24, Per::Uid, trails::submit),
+    futures_post("/contract/private/cancel-trail-order", 24, Per::Uid, trails::cancel),
     futures_post("/contract/private/claim", 2, Per::Uid, account::no_permission),
 ];
 

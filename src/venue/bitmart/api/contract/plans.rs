@@ -10,7 +10,8 @@ use super::orders::{
     Ticket, accepted, cancel_one, check_id, client_id, kind_in, leverage_in, margin_in, nothing, price_in,
     refusal, side_in, size_in, which,
 };
-use super::{named, shape};
+use super::presets::Preset;
+use super::{named, shape, trails};
 use crate::connector::{OrderRequest, OrderType, TradeType};
 use crate::market::{Instrument, Price, Side};
 use crate::order::{
@@ -70,7 +71,7 @@ pub(super) fn row(asked: &Asked<'_, '_>, account: &Account, known: &Known) -> Op
     let name = &known.order.client_order_id;
     let plan = asked.memory.plan_of(account.session, name).copied();
     let (open_type, leverage) = shape::terms(paper, account.id, known);
-    Some(json!({
+    let row = json!({
         "order_id": shape::order_id(asked.memory.shown(account.session, name, id)).to_string(),
         "client_order_id": super::super::shape::client_id(known),
         "executive_price": shape::plain(known.order.price.unwrap_or_default()),
@@ -89,11 +90,8 @@ pub(super) fn row(asked: &Asked<'_, '_>, account: &Account, known: &Known) -> Op
         "open_type": open_type,
         "create_time": known.order.creation_timestamp.millis(),
         "update_time": known.order.last_update_timestamp.millis(),
-        "preset_take_profit_price_type": 0,
-        "preset_stop_loss_price_type": 0,
-        "preset_take_profit_price": "",
-        "preset_stop_loss_price": "",
-    }))
+    });
+    Some(shape::with(row, asked.memory.presets.columns(account.session, name, instrument)))
 }
 
 /// Which price is looked at: 1 the last, 2 the mark.
@@ -158,10 +156,13 @@ fn send(
     show: impl FnOnce(u64, &Ticket) -> Value + Send + 'static,
 ) -> Answer {
     let account = asked.account()?.clone();
+    let preset = Preset::read(&ticket, asked.fields)?;
     let tag = asked.room.place(&account, ticket.order.clone())?;
     let known = asked.room.trader(&account).and_then(|trader| trader.by_tag(tag));
-    let name = known.map(|known| known.order.client_order_id.clone());
-    name.into_iter().for_each(|name| asked.memory.plan(account.session, name, plan));
+    if let Some(name) = known.map(|known| known.order.client_order_id.clone()) {
+        preset.into_iter().for_each(|preset| asked.memory.presets.add(account.session, name.clone(), preset));
+        asked.memory.plan(account.session, name, plan);
+    }
     let session = account.session;
     let finish: Finish = Box::new(move |room, answers| {
         let id = accepted(room, &account, tag, answers, &ticket.instrument)?;
@@ -237,7 +238,8 @@ fn plan_in<'a>(asked: &'a Asked<'_, '_>) -> Result<(&'a Known, Instrument), Nati
     let missing = || error(400, 40_037, "The order id is not exist");
     let (id, instrument) = named(asked)?;
     let known = which(asked, id)?.ok_or_else(missing)?;
-    let is_plan = known.state.as_ref().is_some_and(|state| state.trigger().is_some());
+    let state = known.state.as_ref();
+    let is_plan = state.is_some_and(|state| state.trigger().is_some()) && trails::calling(state).is_none();
     if is_plan { Ok((known, instrument)) } else { Err(missing()) }
 }
 
@@ -246,7 +248,9 @@ pub(super) fn cancel(asked: &mut Asked<'_, '_>) -> Answer {
     let (id, _) = named(asked)?;
     if which(asked, id)?.is_none() {
         let session = asked.account()?.session;
-        let tags = super::orders::end_all(asked.room, session, Some(id), shape::waits)?;
+        let tags = super::orders::end_all(asked.room, session, Some(id), |known| {
+            shape::waits(known) && !trails::waits(known)
+        })?;
         return Ok(Outcome::Sent { session, tags, finish: Box::new(|_, _| Ok(nothing())) });
     }
     let (known, instrument) = plan_in(asked)?;
@@ -343,15 +347,10 @@ pub(super) fn modify_preset(asked: &mut Asked<'_, '_>) -> Answer {
     }
     let name: SmolStr = known.order.client_order_id.clone();
     let (shown, session) = (known.id.map(shape::order_id), asked.account()?.session);
-    let preset = super::presets::Preset::prices(&instrument, asked.fields)?;
+    let preset = Preset::prices(&instrument, asked.fields)?;
     match preset {
         Some(preset) => asked.memory.presets.add(session, name, preset),
         None => asked.memory.presets.forget(session, &name),
     }
     Ok(Outcome::Data(json!({ "order_id": shown.map(|id| id.to_string()) })))
-}
-
-/// Orders that trail the price: the exchange behind has none.
-pub(super) fn no_trailing(_: &mut Asked<'_, '_>) -> Answer {
-    Err(error(400, 40_042, "The order type is invalid").into())
 }

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::{Map, Value};
 use smol_str::SmolStr;
 
 use super::super::fields::Fields;
@@ -62,6 +63,28 @@ impl Presets {
             self.wanted.pop_first();
         }
         self.wanted.insert((session, name), preset);
+    }
+
+    /// The columns of an order's presets: empty where it brings none.
+    pub(super) fn columns(
+        &self,
+        session: SessionId,
+        name: &SmolStr,
+        instrument: &Instrument,
+    ) -> Map<String, Value> {
+        let preset = self.wanted.get(&(session, name.clone()));
+        let prices = [
+            ("preset_take_profit_price", preset.and_then(|preset| preset.take_profit)),
+            ("preset_stop_loss_price", preset.and_then(|preset| preset.stop_loss)),
+        ];
+        let types = prices.map(|(column, price)| {
+            (format!("{column}_type"), price.map_or(0, |(_, by)| shape::price_type(by)).into())
+        });
+        let texts = prices.map(|(column, price)| {
+            let text = price.map(|(price, _)| shape::plain(instrument.price_decimal(price)));
+            (column.to_owned(), text.unwrap_or_default().into())
+        });
+        types.into_iter().chain(texts).collect()
     }
 
     pub(super) fn forget(&mut self, session: SessionId, name: &SmolStr) {
@@ -126,8 +149,13 @@ impl Presets {
         let Some(state) = &update.order else { return };
         let trader = room.paper.trader(update.session);
         let known = trader.and_then(|trader| trader.by_exchange_id(state.id));
-        let Some(name) = known.map(|known| known.order.client_order_id.clone()) else { return };
-        if state.status.is_done() {
+        let Some((name, number)) = known.map(|known| (known.order.client_order_id.clone(), known.number))
+        else {
+            return;
+        };
+        // A plan that was changed is another order under the same name: it keeps what it brings along.
+        let last = trader.and_then(|trader| trader.by_client_id(&name)).map(|known| known.number);
+        if state.status.is_done() && last == Some(number) {
             self.forget(update.session, &name);
         }
         let over = update.event == OrderEvent::Triggered || state.status.is_done();

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::balance::{Figures, LISTED, settled_in};
 use super::memory::Memory;
 use super::position::Held;
-use super::shape;
+use super::{shape, trails};
 use crate::market::{Asset, Product};
 use crate::order::{AccountId, CancelReason, OrderStatus, PositionEffect};
 use crate::paper::{FillRow, PaperExchange, TraderView};
@@ -77,7 +77,7 @@ pub(super) fn order(
     });
     let last = upto.last().filter(|_| action == 1).and_then(|row| last_trade(paper, row));
     let price = |price| shape::plain(instrument.price_decimal(price));
-    let trigger = state.trigger();
+    let trigger = state.trigger().filter(|_| trails::calling(Some(state)).is_none());
     let shown = memory.shown(update.session, &known.order.client_order_id, state.id);
     let dash = || "-".to_owned();
     let limit = state.price.map_or_else(|| "0".to_owned(), price);
@@ -89,7 +89,7 @@ pub(super) fn order(
         "symbol": instrument.symbol,
         "state": if over { 4 } else { 2 },
         "side": shape::side(state.side, state.effect()),
-        "type": shape::word(known),
+        "type": shape::kind_word(known),
         "leverage": leverage,
         "open_type": open_type,
         "deal_avg_price": shape::average_of(instrument, upto.iter().map(|row| &row.fill)),
@@ -101,9 +101,6 @@ pub(super) fn order(
         "trigger_price": trigger.map_or_else(dash, |trigger| price(trigger.price)),
         "trigger_price_type": trigger.map_or_else(dash, |trigger| shape::price_word(trigger.by).to_owned()),
         "execution_price": if trigger.is_some() { limit.clone() } else { dash() },
-        "activation_price_type": "-",
-        "activation_price": "-",
-        "callback_rate": "-",
         "position_mode": match state.effect() {
             PositionEffect::Open => "hedge_mode",
             PositionEffect::Net => "one_way_mode",
@@ -112,6 +109,7 @@ pub(super) fn order(
             }
         },
     });
+    let order = shape::with(order, trails::columns(instrument, state, (json!("-"), "-")));
     Some(json!({ "action": action, "order": order }))
 }
 

@@ -6,7 +6,7 @@ use super::super::reply::{error, invalid};
 use super::super::routes::{Answer, Asked, Outcome};
 use super::orders::which;
 use super::plans::{self, Family};
-use super::{named, shape, trader, wanted};
+use super::{named, shape, trader, trails, wanted};
 use crate::market::{InstrumentId, Product, Timestamp};
 use crate::paper::Known;
 use crate::venue::NativeError;
@@ -65,7 +65,6 @@ pub(super) fn open(asked: &mut Asked<'_, '_>) -> Answer {
         None | Some("all") => None,
         Some("limit") => Some("limit"),
         Some("market") => Some("market"),
-        // There are none of these.
         Some("trailing") => Some("trailing"),
         Some(_) => return Err(error(400, 40_042, "The order type is invalid").into()),
     };
@@ -76,8 +75,8 @@ pub(super) fn open(asked: &mut Asked<'_, '_>) -> Answer {
     };
     let fits = |known: &Known| {
         known.done.is_none()
-            && !shape::waits(known)
-            && kind.is_none_or(|kind| kind == shape::word(known))
+            && (!shape::waits(known) || trails::waits(known))
+            && kind.is_none_or(|kind| kind == shape::kind_word(known))
             && !(partly && known.order.executed_amount_base.is_zero())
     };
     list(asked, wanted(asked)?, asked.fields.limit(100, 100)?, fits)
@@ -112,6 +111,7 @@ pub(super) fn plans(asked: &mut Asked<'_, '_>) -> Answer {
     let fits = |known: &&Known| {
         let plan = asked.memory.plan_of(account.session, &known.order.client_order_id);
         shape::waits(known)
+            && !trails::waits(known)
             && instrument.is_none_or(|wanted| wanted == known.instrument)
             && family.is_none_or(|family| plan.is_some_and(|plan| plan.family() == family))
             && kind.as_deref().is_none_or(|kind| kind == shape::word(known))

@@ -1,10 +1,11 @@
 //! How numbers, orders and fills look in the replies of the futures host.
 
 use rust_decimal::Decimal;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::super::shape::{client_id, kind};
 use super::memory::Memory;
+use super::trails;
 use crate::connector::OrderType;
 use crate::market::{FinePrice, FundingRate, Instrument, Side};
 use crate::order::{
@@ -96,6 +97,11 @@ pub(super) fn word(known: &Known) -> &'static str {
     if kind(known) == "market" { "market" } else { "limit" }
 }
 
+/// The same, and `trailing`.
+pub(super) fn kind_word(known: &Known) -> &'static str {
+    if trails::calling(known.state.as_ref()).is_some() { "trailing" } else { word(known) }
+}
+
 /// What fills paid on average, to the tick's decimals and four more.
 pub(super) fn average_of<'a>(instrument: &Instrument, fills: impl Iterator<Item = &'a Fill>) -> String {
     let (cost, amount) = fills.fold((Decimal::ZERO, Decimal::ZERO), |(cost, amount), fill| {
@@ -147,9 +153,10 @@ pub(super) fn order(
     let (open_type, leverage) = terms(paper, account.id, known);
     let order = &known.order;
     let price = |price| plain(instrument.price_decimal(price));
-    let trigger = last.trigger();
+    // What trails has no trigger of its client's.
+    let trigger = last.trigger().filter(|_| trails::calling(Some(last)).is_none());
     let limit = plain(order.price.unwrap_or_default());
-    Some(json!({
+    let row = json!({
         "order_id": order_id(id).to_string(),
         "client_order_id": client_id(known),
         "price": limit,
@@ -157,7 +164,7 @@ pub(super) fn order(
         "symbol": instrument.symbol,
         "state": state(known),
         "side": side(last.side, last.effect()),
-        "type": word(known),
+        "type": kind_word(known),
         "mode": lives(known),
         "leverage": leverage,
         "open_type": open_type,
@@ -170,14 +177,17 @@ pub(super) fn order(
         "trigger_price": trigger.map(|trigger| price(trigger.price)).unwrap_or_default(),
         "execution_price": if trigger.is_some() { limit } else { String::new() },
         "executive_order_id": if trigger.is_some() { order_id(id).to_string() } else { String::new() },
-        "activation_price_type": 0,
-        "activation_price": "",
-        "callback_rate": "",
-        "preset_take_profit_price_type": 0,
-        "preset_stop_loss_price_type": 0,
-        "preset_take_profit_price": "",
-        "preset_stop_loss_price": "",
-    }))
+    });
+    let row = with(row, trails::columns(instrument, last, (json!(0), "")));
+    Some(with(row, memory.presets.columns(account.session, &known.order.client_order_id, instrument)))
+}
+
+/// A row with more columns.
+pub(super) fn with(mut row: Value, columns: Map<String, Value>) -> Value {
+    if let Some(row) = row.as_object_mut() {
+        row.extend(columns);
+    }
+    row
 }
 
 /// Whether an order waits for its price.

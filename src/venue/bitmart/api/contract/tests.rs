@@ -197,7 +197,6 @@ fn plans_wait_for_their_price() {
     get(&mut served, "/contract/private/current-plan-order");
     get(&mut served, "/contract/private/position");
     get(&mut served, "/contract/private/order-history");
-    post(&mut served, "alice", "/contract/private/submit-trail-order", &order(r#""side":1"#));
     insta::assert_snapshot!(served.transcript());
 }
 
@@ -522,5 +521,60 @@ fn private_sockets_of_contracts() {
     served.hear(2, &format!(r#"{{"action":"access","args":["bob-key","{time}","{sign}","web"]}}"#));
     served.open(3, "/user?protocol=1.1");
     served.hear(3, r#"{"action":"access"}"#);
+    insta::assert_snapshot!(served.transcript());
+}
+
+#[test]
+fn trailing_orders_wait_for_a_price_and_then_for_a_turn() {
+    let mut served = served();
+    let trail = |with: &str| order(&format!(r#""leverage":"1","open_type":"cross","size":2,{with}"#));
+    for with in [
+        r#""side":4,"activation_price":"102.5","callback_rate":"1.5","activation_price_type":1,"client_order_id":"t1""#,
+        r#""side":1,"activation_price":"100.2","callback_rate":"0.1","activation_price_type":2,"client_order_id":"t2""#,
+        r#""side":1,"activation_price":"90","callback_rate":"0.09""#,
+        r#""side":1,"activation_price":"90","callback_rate":"5.1""#,
+        r#""side":1,"activation_price":"90","callback_rate":"much""#,
+        r#""side":1,"callback_rate":"1""#,
+        r#""side":1,"activation_price":"90","callback_rate":"1","activation_price_type":3"#,
+        r#""side":1,"activation_price":"90","callback_rate":"1","client_order_id":"t1""#,
+    ] {
+        post(&mut served, "alice", "/contract/private/submit-trail-order", &trail(with));
+    }
+    for path in [
+        "/contract/private/get-open-orders?symbol=BTCUSDT&type=trailing",
+        "/contract/private/get-open-orders?symbol=BTCUSDT&type=limit",
+        "/contract/private/current-plan-order?symbol=BTCUSDT",
+    ] {
+        get(&mut served, path);
+    }
+    // They are no plans, and a plan is no trailing order.
+    let plan = r#""type":"market","side":1,"size":2,"trigger_price":"150","price_way":1,"preset_stop_loss_price":"140","preset_stop_loss_price_type":2"#;
+    post(&mut served, "alice", "/contract/private/submit-plan-order", &order(plan));
+    for (path, with) in [
+        ("modify-plan-order", r#""order_id":"3000000000000003","trigger_price":"151""#),
+        ("cancel-plan-order", r#""order_id":"3000000000000001""#),
+        ("cancel-trail-order", r#""order_id":"3000000000000003""#),
+        ("cancel-order", r#""order_id":"3000000000000002""#),
+        ("cancel-trail-order", r#""order_id":"3000000000000002""#),
+        ("cancel-trail-order", r#""order_id":"3000000000000002""#),
+    ] {
+        post(&mut served, "alice", &format!("/contract/private/{path}"), &order(with));
+    }
+    get(&mut served, "/contract/private/current-plan-order?symbol=BTCUSDT");
+    post(&mut served, "alice", "/contract/private/cancel-plan-order", r#"{"symbol":"BTCUSDT"}"#);
+    // The print at 103 begins it, 1.5 % below is 101.455; the one at 100 wakes it.
+    served.advance(70_500);
+    get(&mut served, "/contract/private/get-open-orders?symbol=BTCUSDT&type=trailing");
+    served.advance(1_000);
+    get(&mut served, "/contract/private/order?symbol=BTCUSDT&order_id=3000000000000001");
+    get(&mut served, "/contract/private/position?symbol=BTCUSDT");
+    post(
+        &mut served,
+        "alice",
+        "/contract/private/submit-trail-order",
+        &trail(r#""side":1,"activation_price":"90","callback_rate":"1""#),
+    );
+    post(&mut served, "alice", "/contract/private/cancel-trail-order", r#"{"symbol":"BTCUSDT"}"#);
+    get(&mut served, "/contract/private/get-open-orders");
     insta::assert_snapshot!(served.transcript());
 }
