@@ -1,11 +1,11 @@
 //! The paper exchange: a simulated exchange, a source, and the clock that both run on.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::connector::OrderRequest;
-use crate::market::{FeedStats, GroupKind, InstrumentId, Source, SourceError, Timestamp};
+use crate::market::{FeedStats, GroupKind, InstrumentId, Qty, Source, SourceError, Timestamp};
 use crate::order::{AccountId, ClientOrderId, Money, NewOrder, OrderKind, OrderRef, SessionId, SpecialOrder};
 use crate::sim::{
     Admin, ConfigError, Input, LedgerEntry, Owner, PositionState, PublicMarket, Request, RequestBody,
@@ -314,6 +314,22 @@ impl PaperExchange {
                 .unwrap_or_else(|| told.clone())
         };
         trader.positions().map(now).collect()
+    }
+
+    /// How much of a contract the accounts hold that are open here, longs and shorts counted once.
+    pub fn open_interest(&self, instrument: InstrumentId) -> Qty {
+        let accounts: BTreeSet<AccountId> = self.traders.values().map(|trader| trader.account).collect();
+        let held = accounts.into_iter().flat_map(|account| self.sim.positions(account, instrument));
+        // Nobody stands on the other side of what the tape sold: the larger side counts.
+        let (mut long, mut short) = (Qty::ZERO, Qty::ZERO);
+        for state in held {
+            if state.qty > Qty::ZERO {
+                long += state.qty;
+            } else {
+                short += Qty::ZERO - state.qty;
+            }
+        }
+        long.max(short)
     }
 
     /// The answer to a request, once it is back; taken.

@@ -160,11 +160,15 @@ pub(super) fn instrument(paper: &PaperExchange, id: InstrumentId, one: &Instrume
         .plain("settlementFee", 0)
         .number("prevPrice24h", day.and_then(|day| price(day.open)))
         .number("volume24h", day.map(|day| size(one, one.qty_decimal(day.qty))))
+        .number("turnover24h", day.and_then(|day| day_turnover(one, &day, settle_scale)))
         .number("homeNotional24h", home)
         .number("foreignNotional24h", foreign)
+        .number("vwap", day.and_then(|day| mean(one, &day)))
         .number("highPrice", day.and_then(|day| price(day.high)))
         .number("lowPrice", day.and_then(|day| price(day.low)))
         .number("lastPrice", day.and_then(|day| price(day.close)))
+        .number("lastPriceProtected", day.and_then(|day| price(day.close)))
+        .text("lastTickDirection", direction(paper, id))
         .number("lastChangePcnt", change.map(|change| change.round_dp(4)))
         .number("bidPrice", bid)
         .number("midPrice", mid)
@@ -197,7 +201,12 @@ fn of_contract(
     };
     let every = terms.funding.every;
     let a_year = Decimal::from(365 * 86_400).checked_div(Decimal::from(every.as_secs().max(1)));
+    // No tape tells of more than what is held here.
+    let open = one.qty_decimal(paper.open_interest(id));
+    let open_value = mark.and_then(|mark| worth::value(one, open, mark));
     let row = row
+        .number("openInterest", Some(open))
+        .number("openValue", open_value)
         .number("initMargin", Some(initial))
         .number("maintMargin", Some(maintenance))
         .number("riskLimit", Some(limit))
@@ -249,6 +258,42 @@ pub(super) fn funding(paper: &PaperExchange, funded: &Funded) -> Option<Row> {
 /// The sum of price × quantity, exact where a decimal holds it.
 pub(super) fn turnover(one: &Instrument, candle: &Candle) -> Option<Decimal> {
     decimal_of(candle.turnover, one.price_scale + one.qty_scale)
+}
+
+/// The mean price, weighted by quantity.
+fn mean(one: &Instrument, candle: &Candle) -> Option<Decimal> {
+    let sum = turnover(one, candle)?;
+    sum.checked_div(one.qty_decimal(candle.qty)).map(|mean| mean.round_dp(4))
+}
+
+/// What the trades of a day were worth, in the smallest unit of what they are settled in. What inverse contracts came to
+/// is not known from a candle.
+fn day_turnover(one: &Instrument, day: &Candle, scale: u8) -> Option<Decimal> {
+    let sum = turnover(one, day)?;
+    match one.product {
+        Product::Spot => Some(minor(sum, scale)),
+        Product::Linear { multiplier } | Product::Quanto { multiplier } => {
+            sum.checked_mul(multiplier).map(|sum| minor(sum, scale))
+        }
+        Product::Inverse { .. } => None,
+    }
+}
+
+/// Which way the last price went; a price that stays keeps the way it came.
+fn direction(paper: &PaperExchange, id: InstrumentId) -> &'static str {
+    let mut prints = paper.prints(id).map(|print| print.price);
+    let Some(last) = prints.next() else { return "" };
+    let mut stays = false;
+    for before in prints {
+        match (last.cmp(&before), stays) {
+            (std::cmp::Ordering::Equal, _) => stays = true,
+            (std::cmp::Ordering::Greater, false) => return "PlusTick",
+            (std::cmp::Ordering::Greater, true) => return "ZeroPlusTick",
+            (std::cmp::Ordering::Less, false) => return "MinusTick",
+            (std::cmp::Ordering::Less, true) => return "ZeroMinusTick",
+        }
+    }
+    "ZeroPlusTick"
 }
 
 /// What traded in base and in quote. What inverse contracts came to in base is not known from a candle.
@@ -317,7 +362,7 @@ pub(super) fn trade(one: &Instrument, print: &PublicPrint, before: Option<&Publi
 pub(super) fn bin(one: &Instrument, candle: &Candle, step: std::time::Duration) -> Row {
     let price = |price: Price| Some(one.price_decimal(price));
     let qty = one.qty_decimal(candle.qty);
-    let vwap = turnover(one, candle).and_then(|sum| sum.checked_div(qty)).map(|vwap| vwap.round_dp(4));
+    let vwap = mean(one, candle);
     let (home, foreign) = traded_of(one, candle);
     Row::new()
         .time("timestamp", candle.at.plus(step))
