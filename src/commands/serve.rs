@@ -169,13 +169,16 @@ impl KeyArgs {
 /// Opens the exchanges and serves them until Ctrl-C.
 pub fn run(args: &Args, global: &Global, out: &mut dyn Write) -> Done {
     let (accounts, keys) = args.keys.read()?;
-    if args.source.is_live() {
-        let why =
-            "live markets are not served in this build; try --demo, --synth SEED, --tape FILE or --csv FILE";
-        return Err(DeskError::failed(format!("serve: {why}")).into());
-    }
+    args.check_live()?;
+    let source = SourceArgs {
+        several: args.names.len() > 1,
+        real_time: true,
+        // A platform without a data folder asks for lists each time.
+        lists: global.data().ok().map(|data| data.join("instruments")),
+        ..args.source.clone()
+    };
     let desk = Desk {
-        source: SourceArgs { several: args.names.len() > 1, ..args.source.clone() },
+        source,
         sim: SimArgs {
             // The wire has its own latency.
             latency: args.sim.latency.clone().or_else(|| Some("none".to_owned())),
@@ -217,8 +220,25 @@ pub fn run(args: &Args, global: &Global, out: &mut dyn Write) -> Done {
 }
 
 impl Args {
+    /// A live market has its own times and its own speed.
+    fn check_live(&self) -> Result<(), DeskError> {
+        let clock = [
+            (self.paused, "--paused"),
+            (self.speed != Pace::REAL, "--speed"),
+            (self.keep_time, "--keep-time"),
+        ];
+        let clock = clock.into_iter().find(|(given, _)| *given).filter(|_| self.source.is_live());
+        clock.map_or(Ok(()), |(_, option)| {
+            let why = "is for recorded and made markets; a live one plays as it comes";
+            Err(DeskError::usage(format!("{option} {why} (try --demo, --synth SEED or --tape FILE)")))
+        })
+    }
+
     /// A market that was moved to now makes up for the time that opening it took.
     fn clock(&self, halls: &[Hall]) -> Clock {
+        if self.source.is_live() {
+            return Clock::live();
+        }
         let clock = Clock::new(self.speed, self.paused);
         if self.paused || self.keep_time {
             return clock;

@@ -241,7 +241,7 @@ impl Desk {
         let seed = config.seed;
         let mut paper = PaperExchange::new(config, market.source, options)?;
         if let Some(live) = &market.live {
-            paper.follow(Box::new(LiveWall(live.handle.clone())));
+            paper.follow(Box::new(LiveWall(vec![live.handle.clone()])));
             self.record(&live.handle, &mut about)?;
         }
         let account = self.open_account((line, place), &mut paper, &mut about)?;
@@ -486,24 +486,31 @@ fn without_book(live: &LiveMarket) -> String {
     format!("{}{why}", live.instead)
 }
 
-/// The clock and the state of live sockets, as a paper exchange wants them.
-struct LiveWall(LiveHandle);
+/// The clock and the state of live sockets, as a paper exchange wants them: those of one market, or of several beside
+/// each other.
+struct LiveWall(Vec<LiveHandle>);
+
+/// How long one of several markets is waited for before the others are looked at.
+const TURN: Duration = Duration::from_millis(5);
 
 impl Wall for LiveWall {
     fn now(&self) -> Timestamp {
-        self.0.now()
+        self.0.iter().map(LiveHandle::now).max().unwrap_or_default()
     }
 
     fn wait(&self, most: Duration) {
-        self.0.wait(most);
+        match &self.0[..] {
+            [one] => one.wait(most),
+            several => several.iter().for_each(|one| one.wait(most.min(TURN))),
+        }
     }
 
     fn is_connected(&self) -> bool {
-        self.0.is_connected()
+        self.0.iter().all(LiveHandle::is_connected)
     }
 
     fn is_ready(&self) -> bool {
-        self.0.is_ready()
+        self.0.iter().all(LiveHandle::is_ready)
     }
 }
 

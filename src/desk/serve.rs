@@ -7,6 +7,7 @@ use super::{Desk, DeskError, OpenMarket};
 use crate::feed::beside::Beside;
 use crate::feed::merge::AnySource;
 use crate::feed::moved::Moved;
+use crate::feed::open::live::LiveMarket;
 use crate::market::Timestamp;
 use crate::order::{AccountId, SessionId};
 use crate::paper::snapshot::AccountFile;
@@ -31,7 +32,7 @@ pub struct Served {
 
 impl Desk {
     /// Opens the exchanges of these connectors, those of one venue together, each with all of `accounts`. `moved_to`: the
-    /// instant at which the first message shall be, the warm-up before it.
+    /// instant at which the first message shall be, the warm-up before it; a live market is where it is.
     pub fn serve(
         &self,
         names: &[String],
@@ -62,16 +63,20 @@ impl Desk {
         let (venue, market_delay) = (group[0].venue, group[0].market_delay);
         let mut all = Joined::default();
         group.into_iter().for_each(|market| all.add(market));
-        let Joined { sources, config, connectors, notes, chosen, warnings } = all;
+        let Joined { sources, config, connectors, notes, chosen, warnings, live } = all;
         let config = config.ok_or_else(|| DeskError::usage("no connector is named".to_owned()))?;
         let failed = |error: crate::market::SourceError| DeskError::failed(error.to_string());
         let mut source: AnySource = Box::new(Beside::new(sources).map_err(failed)?);
-        if let Some(start) = moved_to {
+        if let Some(start) = moved_to.filter(|_| live.is_empty()) {
             let ahead = self.source.warmup.unwrap_or_default();
             source = Box::new(Moved::to(source, start, ahead).map_err(failed)?);
         }
         let options = PaperOptions { market_delay, follow_queues: true };
         let mut paper = PaperExchange::new(config, source, options)?;
+        if !live.is_empty() {
+            let handles = live.iter().map(|live| live.handle.clone()).collect();
+            paper.follow(Box::new(super::LiveWall(handles)));
+        }
         let mut opened = Vec::new();
         for (number, name) in (1_u32..).zip(accounts) {
             let account = Account { name: name.clone(), id: AccountId(number), session: SessionId(number) };
@@ -79,7 +84,7 @@ impl Desk {
             paper.open_account(account.id, account.session, &deposits)?;
             opened.push(account);
         }
-        super::first_book(&mut paper, &chosen, None)?;
+        super::first_book(&mut paper, &chosen, live.first())?;
         // What the first books took of the warm-up is part of it.
         let warm = self.source.warmup.unwrap_or_default();
         let end = paper.started().plus(warm).max(paper.now());
@@ -114,6 +119,7 @@ struct Joined {
     notes: Vec<String>,
     chosen: Vec<crate::market::Pair>,
     warnings: Vec<crate::feed::warnings::Warnings>,
+    live: Vec<LiveMarket>,
 }
 
 impl Joined {
@@ -122,6 +128,7 @@ impl Joined {
         self.connectors.push(line.name);
         self.notes.extend(market.notes);
         self.warnings.push(market.warnings);
+        self.live.extend(market.live);
         self.sources.push(market.source);
         match &mut self.config {
             // All of one venue, one seed and one way to simulate: only the markets and the prints' lateness differ.

@@ -61,6 +61,10 @@ impl Source for Beside {
             if let Some(lane) = self.current.take().and_then(|at| self.lanes.get_mut(at)) {
                 lane.next = lane.source.advance()?;
             }
+            // A live market that had nothing to say may have by now.
+            for lane in self.lanes.iter_mut().filter(|lane| lane.next.is_none() && lane.source.may_go_on()) {
+                lane.next = lane.source.advance()?;
+            }
             let times = self.lanes.iter().enumerate().filter_map(|(at, lane)| Some((lane.next?, at)));
             let Some((time, at)) = times.min() else { return Ok(None) };
             self.current = Some(at);
@@ -74,6 +78,10 @@ impl Source for Beside {
         let Some(lane) = self.current.and_then(|at| self.lanes.get(at)) else { return EMPTY };
         let group = lane.source.group();
         Group { instrument: InstrumentId(group.instrument.0 + lane.from), ..group }
+    }
+
+    fn may_go_on(&self) -> bool {
+        self.lanes.iter().any(|lane| lane.source.may_go_on())
     }
 
     fn stats(&self) -> FeedStats {

@@ -27,6 +27,8 @@ pub struct Clock {
     run: Mutex<Run>,
     /// Another hand moves the market; clients are told what has happened.
     followed: bool,
+    /// The markets are live: each is where its own wall clock is.
+    live: bool,
     /// Only one hand moves the market step by step.
     stepping: Mutex<()>,
 }
@@ -60,12 +62,22 @@ impl Clock {
     /// A clock that runs at `pace`, or stands still until it is told to run.
     pub fn new(pace: Pace, paused: bool) -> Self {
         let run = Run { pace, paused, from: Duration::ZERO, at: instant() };
-        Self { run: Mutex::new(run), followed: false, stepping: Mutex::new(()) }
+        Self { run: Mutex::new(run), followed: false, live: false, stepping: Mutex::new(()) }
     }
 
     /// A clock of a market that another hand moves: it only tells what has happened.
     pub fn followed() -> Self {
         Self { followed: true, ..Self::new(Pace::REAL, true) }
+    }
+
+    /// A clock of live markets: they move by themselves.
+    pub fn live() -> Self {
+        Self { followed: true, live: true, ..Self::new(Pace::REAL, false) }
+    }
+
+    /// Whether the markets are live.
+    pub fn is_live(&self) -> bool {
+        self.live
     }
 
     /// Whether another hand moves the market.
@@ -185,6 +197,10 @@ impl Drop for Driver {
 /// Moves the market once; whether it should go on at once.
 fn beat(gateway: &Gateway) -> bool {
     let clock = &gateway.clock;
+    if clock.is_live() {
+        gateway.halls.iter().for_each(Hall::catch_up);
+        return false;
+    }
     if clock.is_followed() {
         gateway.halls.iter().for_each(Hall::tell);
         return false;

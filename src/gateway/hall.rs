@@ -192,6 +192,19 @@ impl Hall {
         self.moved.notify_waiters();
     }
 
+    /// Plays what has come of a live market, and tells clients.
+    pub(super) fn catch_up(&self) {
+        let mut stage = self.stage();
+        let mut paper = self.paper.lock();
+        if stage.failed.is_none() {
+            let went = paper.catch_up();
+            stage.see(went);
+        }
+        stage.settle(&mut paper);
+        drop((paper, stage));
+        self.moved.notify_waiters();
+    }
+
     /// Plays one market message; false at the end of the tape.
     pub(super) fn step(&self) -> (Moved, bool) {
         let mut stage = self.stage();

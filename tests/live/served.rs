@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -28,13 +28,14 @@ impl Gateway {
     /// Stands still.
     fn of_tape(connector: &str, tape: &Path, data: &Path) -> Self {
         let tape = tape.to_str().unwrap();
-        Self::start(&[connector, "--paused", "--keep-time", "--admin-token", "T", "--tape", tape], data)
+        Self::start(&[connector, "--paused", "--keep-time", "--tape", tape], data)
     }
 
-    fn start(what: &[&str], data: &Path) -> Self {
+    fn start(arguments: &[&str], data: &Path) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_papertape"))
-            .args(["serve", "--listen", "127.0.0.1:0", "--json"])
-            .args(what)
+            .arg("serve")
+            .args(arguments)
+            .args(["--listen", "127.0.0.1:0", "--json", "--admin-token", "T"])
             .arg("--data-dir")
             .arg(data)
             .stdout(Stdio::piped())
@@ -51,17 +52,25 @@ impl Gateway {
     /// Lets so much market time pass, to the last byte on each socket.
     fn advance(&self, millis: u64) {
         let body = format!(r#"{{"advance_ms":{millis}}}"#);
+        let (status, reply) = self.ask("POST", "/papertape/clock", &body);
+        assert_eq!(status, 200, "{reply}");
+    }
+
+    /// A request to its answer.
+    fn ask(&self, method: &str, path: &str, body: &str) -> (u16, Value) {
         let mut stream = TcpStream::connect(&self.address).unwrap();
         let (address, length) = (&self.address, body.len());
         write!(
             stream,
-            "POST /papertape/clock HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer T\r\nConnection: close\r\n\
-             Content-Length: {length}\r\n\r\n{body}"
+            "{method} {path} HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer T\r\nConnection: close\r\n\
+             Content-Type: application/json\r\nX-BM-KEY: k\r\nContent-Length: {length}\r\n\r\n{body}"
         )
         .unwrap();
         let mut reply = String::new();
         stream.read_to_string(&mut reply).unwrap();
-        assert!(reply.starts_with("HTTP/1.1 200"), "{reply}");
+        let (head, body) = reply.split_once("\r\n\r\n").unwrap();
+        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+        (status, serde_json::from_str(body).unwrap_or_else(|error| panic!("{error}: {reply}")))
     }
 }
 
@@ -79,16 +88,22 @@ fn best(book: &Levels, depth: usize) -> Vec<((u8, Price), Qty)> {
     side(0).rev().take(depth).map(level).chain(side(1).take(depth).map(level)).collect()
 }
 
-/// The market of a connector on a tape, served, and read by the live client of its exchange.
-fn check(exchange: &str, connector: &str, depth: usize) {
-    let folder = tempfile::tempdir().unwrap();
-    let tape = folder.path().join("tape.jsonl");
+/// A tape of ten seconds.
+fn made(folder: &Path, connector: &str) -> PathBuf {
+    let tape = folder.join(format!("{connector}.jsonl"));
     let made = Command::new(env!("CARGO_BIN_EXE_papertape"))
         .args(["synth", "--connector", connector, "--duration", "10s", "--seed", "3", "--out"])
         .arg(&tape)
         .output()
         .unwrap();
     assert!(made.status.success(), "{made:?}");
+    tape
+}
+
+/// The market of a connector on a tape, served, and read by the live client of its exchange.
+fn check(exchange: &str, connector: &str, depth: usize) {
+    let folder = tempfile::tempdir().unwrap();
+    let tape = made(folder.path(), connector);
     let (want, prints) = from_file(&tape, 0);
     let instruments: Vec<Instrument> = want.iter().map(|(instrument, _)| instrument.clone()).collect();
     let gateway = Gateway::of_tape(connector, &tape, folder.path());
@@ -194,4 +209,54 @@ fn a_live_spot_market_opens_without_its_contracts() {
     for want in ["nothing beside: bitmart_perpetual_paper_trade", "filled 0.01", "ready     yes"] {
         assert!(said.contains(want), "{want}: {said}");
     }
+}
+
+/// A live market is served: what one gateway tells its clients, another one trades on.
+#[test]
+fn a_live_market_is_served() {
+    let folder = tempfile::tempdir().unwrap();
+    let names = ["bitmart_paper_trade", "bitmart_perpetual_paper_trade"];
+    let tapes = names.map(|name| format!("{name}={}", made(folder.path(), name).display()));
+    let played = ["--tape", &tapes[0], "--tape", &tapes[1], "--paused", "--no-auth", "--rate-limits", "off"];
+    let far = Gateway::start(&[&names[..], &played[..]].concat(), folder.path());
+    let url = format!("ws://{}", far.address);
+    let live = ["--ws-url", &url, "--pair", "BTC-USDT", "--no-auth", "--rate-limits", "off"];
+    let near = Gateway::start(&[&names[..], &live[..]].concat(), folder.path());
+    let books =
+        ["/spot/quotation/v3/books?symbol=BTC_USDT&limit=20", "/contract/public/depth?symbol=BTCUSDT"];
+    let book = |gateway: &Gateway, path: &str| {
+        let (status, reply) = gateway.ask("GET", path, "");
+        assert_eq!(status, 200, "{reply}");
+        let sides = ["bids", "asks"].map(|side| reply["data"][side].as_array().cloned().unwrap_or_default());
+        sides.map(|side| side.into_iter().take(20).collect::<Vec<Value>>())
+    };
+    let same = |path: &str| {
+        let mut both = [Vec::new(), Vec::new()];
+        for _ in 0..500 {
+            both = [&far, &near].map(|gateway| book(gateway, path).concat());
+            if both[0] == both[1] && !both[0].is_empty() {
+                return both[0].clone();
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        panic!("{path}: {both:?}");
+    };
+    let before = books.map(same);
+    // To the end and beyond: what is gathered before it is sent has been sent then.
+    far.advance(12_000);
+    let after = books.map(same);
+    assert!(before[0] != after[0] && before[1] != after[1], "the market moved");
+    // Its own orders trade with it, and the far market knows nothing of them.
+    let order = r#"{"symbol":"BTC_USDT","side":"buy","type":"market","notional":"1000"}"#;
+    let (status, reply) = near.ask("POST", "/spot/v2/submit_order", order);
+    assert_eq!((status, &reply["code"]), (200, &Value::from(1000)), "{reply}");
+    let (_, fills) = near.ask("POST", "/spot/v4/query/trades", r#"{"symbol":"BTC_USDT"}"#);
+    assert!(!fills["data"].as_array().unwrap().is_empty(), "{fills}");
+    let (_, fills) = far.ask("POST", "/spot/v4/query/trades", r#"{"symbol":"BTC_USDT"}"#);
+    assert!(fills["data"].as_array().unwrap().is_empty(), "{fills}");
+    assert_eq!(book(&far, books[0]).concat(), after[0]);
+    // It has no clock but that of its exchange.
+    let (status, reply) = near.ask("POST", "/papertape/clock", r#"{"advance_ms":1000}"#);
+    assert_eq!(status, 400, "{reply}");
+    assert!(reply.to_string().contains("a live market moves by itself"), "{reply}");
 }

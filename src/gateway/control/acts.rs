@@ -70,7 +70,12 @@ pub(super) async fn move_clock(asked: &Asked<'_>) -> Answer {
     let body = &asked.body;
     let fields = body.as_object().ok_or_else(|| wrong("the body must be an object"))?;
     if gateway.clock.is_followed() && !fields.is_empty() {
-        return Err(wrong("the shell beside moves this market"));
+        let who = if gateway.clock.is_live() {
+            "a live market moves by itself"
+        } else {
+            "the shell beside moves this market"
+        };
+        return Err(wrong(who));
     }
     if let Some(unknown) = fields.keys().find(|name| !KNOWN.contains(&name.as_str())) {
         return Err(wrong(format!("{unknown} is not known; try {}", KNOWN.join(", "))));
