@@ -61,6 +61,11 @@ impl OrderBook {
         self.side(side).iter().map(|(price, qty)| Level { price, qty: Qty::from_units(qty) })
     }
 
+    /// Adds the best `most` levels of a side to a list, best first.
+    pub fn best_levels(&self, side: Side, most: usize, into: &mut Vec<Level>) {
+        self.side(side).visit(most, |price, qty| into.push(Level { price, qty: Qty::from_units(qty) }));
+    }
+
     /// Whether best bid ≥ best ask. Locked counts as crossed.
     #[inline]
     pub fn is_crossed(&self) -> bool {

@@ -179,6 +179,28 @@ impl Ladder {
         .map(|level| self.priced(level))
     }
 
+    /// Shows the best `most` levels, best first: what [`iter`](Self::iter) yields, in one run through the window.
+    pub fn visit(&self, most: usize, mut each: impl FnMut(Price, i64)) {
+        let mut left = most;
+        let mut far = self.far.iter();
+        let mut next = far.next();
+        for number in ones(self.summary) {
+            for slot in ones(self.pages[number].occupied) {
+                let (key, value) = self.level(number * PAGE + slot);
+                while let Some((better, there)) = next.filter(|(better, _)| *better < key && left > 0) {
+                    each(self.price(better), there);
+                    (left, next) = (left - 1, far.next());
+                }
+                if left == 0 {
+                    return;
+                }
+                each(self.price(key), value);
+                left -= 1;
+            }
+        }
+        next.into_iter().chain(far).take(left).for_each(|(key, value)| each(self.price(key), value));
+    }
+
     /// How many levels.
     #[inline]
     pub fn len(&self) -> usize {
@@ -725,6 +747,11 @@ mod tests {
             let levels = self.model.best_first();
             let seen: Vec<_> = self.fast.iter().map(|(price, value)| (price.units(), value)).collect();
             assert_eq!(seen, levels);
+            for most in [0, 1, 3, levels.len(), usize::MAX] {
+                let mut visited = Vec::new();
+                self.fast.visit(most, |price, value| visited.push((price.units(), value)));
+                assert_eq!(visited, levels[..most.min(levels.len())], "the best {most}");
+            }
             assert_eq!(raw(self.fast.worst()), levels.last().copied());
             assert_eq!(raw(self.fast.best()), levels.first().copied());
             assert_eq!(self.fast.best_price().map(Price::units), levels.first().map(|level| level.0));

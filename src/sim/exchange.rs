@@ -541,6 +541,20 @@ impl SimulatedExchange {
         market.into_iter().flat_map(move |market| market.levels(side, view, &self.orders, self.now))
     }
 
+    /// Adds the best `most` levels of a side as `view` sees them to a list, best first.
+    pub fn best_levels(
+        &self,
+        instrument: InstrumentId,
+        side: Side,
+        view: View,
+        (most, into): (usize, &mut Vec<Level>),
+    ) {
+        let view = self.view(view);
+        if let Some(market) = self.markets.get(instrument.index()) {
+            market.best_levels((side, view), &self.orders, self.now, (most, into));
+        }
+    }
+
     /// The best price of a side as `view` sees it.
     #[inline]
     pub fn best_price(&self, instrument: InstrumentId, side: Side, view: View) -> Option<Price> {

@@ -406,30 +406,62 @@ impl Market {
             return [None; 2];
         }
         Side::BOTH.map(|side| {
-            // What a later event of the group says of a price, else the book.
-            let said = |events: &[MarketEvent], price: Price| {
-                events.iter().rev().find_map(|event| match event {
-                    MarketEvent::Level { side: s, price: p, qty } if (*s, *p) == (side, price) => Some(*qty),
-                    _ => None,
-                })
+            let ladder = self.book.side(side);
+            let is_last = |at: usize, price: Price| {
+                let said = |event: &MarketEvent| {
+                    matches!(event, MarketEvent::Level { side: s, price: p, .. } if (*s, *p) == (side, price))
+                };
+                !group.events[at + 1..].iter().any(said)
             };
-            let stays = |price: Price, now: Qty| !said(group.events, price).unwrap_or(now).is_zero();
-            let old =
-                self.book.levels(side).filter(|level| stays(level.price, level.qty)).map(|level| level.price);
-            let new = group.events.iter().enumerate().filter_map(|(at, event)| match event {
-                MarketEvent::Level { side: s, price, qty } if *s == side && !qty.is_zero() => {
-                    let last = said(&group.events[at + 1..], *price).is_none();
-                    (last && self.book.qty(side, *price).is_zero()).then_some(*price)
+            let old = ladder.worst().map(|(price, _)| price);
+            let (mut come, mut gone, mut worst_new, mut worst_goes) = (0, 0, None, false);
+            for (at, event) in group.events.iter().enumerate() {
+                let MarketEvent::Level { side: s, price, qty } = event else { continue };
+                // What the last event of a price says holds.
+                if *s != side || !is_last(at, *price) {
+                    continue;
                 }
+                match (self.book.qty(side, *price).is_zero(), qty.is_zero()) {
+                    (true, false) => {
+                        come += 1;
+                        worst_new = worst_new.filter(|worst| side.better(*price, *worst)).or(Some(*price));
+                    }
+                    (false, true) => {
+                        gone += 1;
+                        worst_goes |= old == Some(*price);
+                    }
+                    _ => {}
+                }
+            }
+            let count = ladder.len() + come - gone;
+            let worst_old = if worst_goes { self.worst_left(side, gone, group.events) } else { old };
+            let worst = match (worst_old, worst_new) {
+                (Some(a), Some(b)) => Some(if side.better(a, b) { b } else { a }),
+                (a, b) => a.or(b),
+            };
+            worst.filter(|_| count >= levels as usize)
+        })
+    }
+
+    /// The worst price that events leave on a side of which they take so many levels away.
+    fn worst_left(&self, side: Side, gone: usize, events: &[MarketEvent]) -> Option<Price> {
+        let ladder = self.book.side(side);
+        // It is among the last ones.
+        let (mut skip, mut worst) = (ladder.len().saturating_sub(gone + 1), None);
+        ladder.visit(usize::MAX, |price, _| {
+            if skip > 0 {
+                skip -= 1;
+                return;
+            }
+            let said = events.iter().rev().find_map(|event| match event {
+                MarketEvent::Level { side: s, price: p, qty } if (*s, *p) == (side, price) => Some(*qty),
                 _ => None,
             });
-            let (mut count, mut worst) = (0_u32, None);
-            for price in old.chain(new) {
-                count += 1;
-                worst = worst.filter(|worst| side.better(price, *worst)).or(Some(price));
+            if said.is_none_or(|qty| !qty.is_zero()) {
+                worst = Some(price);
             }
-            worst.filter(|_| count >= levels)
-        })
+        });
+        worst
     }
 
     /// Forgets the sizes last seen at prices that the window shows again.
@@ -492,6 +524,23 @@ impl Market {
         }
     }
 
+    /// Adds the best `most` levels of a side as `view` sees them to a list, best first.
+    pub(crate) fn best_levels(
+        &self,
+        (side, view): (Side, View),
+        orders: &Orders,
+        now: Timestamp,
+        (most, into): (usize, &mut Vec<Level>),
+    ) {
+        let own = !self.taken[side.index()].is_empty() || !self.resting[side.index()].is_empty();
+        if view == View::Tape || !own {
+            // Nothing of ours stands here, and nothing was taken: it is the tape's book.
+            self.book.best_levels(side, most, into);
+        } else {
+            into.extend(self.levels(side, view, orders, now).take(most));
+        }
+    }
+
     /// The levels of a side as `view` sees them, best first.
     pub(crate) fn levels<'a>(
         &'a self,
@@ -500,9 +549,10 @@ impl Market {
         orders: &'a Orders,
         now: Timestamp,
     ) -> impl Iterator<Item = Level> + 'a {
-        let raw = view == View::Tape;
+        let taken = Some(&self.taken[side.index()]).filter(|taken| view != View::Tape && !taken.is_empty());
         let mut tape = self.book.levels(side).filter_map(move |level| {
-            let qty = if raw { level.qty } else { self.free(side, level.price, now) };
+            let taken = taken.map_or(Qty::ZERO, |taken| taken.at(level.price, now));
+            let qty = (level.qty - taken).max(Qty::ZERO);
             (!qty.is_zero()).then_some(Level { qty, ..level })
         });
         let mut paper = self.resting[side.index()].iter().filter_map(move |queue| {
