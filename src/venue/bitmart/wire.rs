@@ -16,8 +16,8 @@ use serde_json::value::RawValue;
 
 use crate::market::decimal::{decimals_of, parse_units};
 use crate::market::{
-    Group, GroupKind, Instrument, MarketEvent, Pair, Price, Print, Product, Qty, RuleOrigin, Side,
-    TradingRule,
+    Group, GroupKind, Instrument, Level, MarketEvent, Pair, Price, Print, Product, Qty, RuleOrigin, Side,
+    Timestamp, TradingRule,
 };
 use crate::venue::catalogue::Entry;
 use crate::venue::text::{write_integer, write_price, write_qty, write_text};
@@ -130,34 +130,48 @@ pub struct BookTicker<'a> {
 
 /// An incremental frame of the levels of a group.
 pub fn write_depth(out: &mut String, instrument: &Instrument, group: &Group<'_>, version: i64) {
+    let [bids, asks] = Side::BOTH.map(|wanted| {
+        group.events.iter().filter_map(move |event| match *event {
+            MarketEvent::Level { side, price, qty } if side == wanted => Some(Level { price, qty }),
+            _ => None,
+        })
+    });
+    let snapshot = group.kind == GroupKind::Snapshot;
+    write_increase(out, instrument, (bids, asks), (snapshot, group.exchange_time, version));
+}
+
+/// An incremental frame: bids and asks, whether they are all there are, when, and its version.
+pub fn write_increase(
+    out: &mut String,
+    instrument: &Instrument,
+    (bids, asks): (impl Iterator<Item = Level>, impl Iterator<Item = Level>),
+    (snapshot, time, version): (bool, Timestamp, i64),
+) {
     out.push_str(depth::OPEN);
-    write_levels(out, instrument, group, Side::Sell);
+    write_levels(out, instrument, asks);
     out.push_str(depth::BIDS);
-    write_levels(out, instrument, group, Side::Buy);
+    write_levels(out, instrument, bids);
     out.push_str(depth::TIME);
-    write_integer(out, group.exchange_time.millis());
+    write_integer(out, time.millis());
     out.push_str(depth::SYMBOL);
     write_text(out, &instrument.symbol);
-    out.push_str(if group.kind == GroupKind::Snapshot { depth::SNAPSHOT } else { depth::UPDATE });
+    out.push_str(if snapshot { depth::SNAPSHOT } else { depth::UPDATE });
     write_integer(out, version);
     out.push_str(depth::CLOSE);
 }
 
-fn write_levels(out: &mut String, instrument: &Instrument, group: &Group<'_>, wanted: Side) {
+fn write_levels(out: &mut String, instrument: &Instrument, levels: impl Iterator<Item = Level>) {
     let mut first = true;
-    for event in group.events {
-        let MarketEvent::Level { side, price, qty } = *event else { continue };
-        if side == wanted {
-            out.push_str(if first { "[\"" } else { ",[\"" });
-            write_price(out, instrument, price);
-            out.push_str("\",\"");
-            match qty.is_zero() {
-                true => out.push('0'),
-                false => write_qty(out, instrument, qty),
-            }
-            out.push_str("\"]");
-            first = false;
+    for Level { price, qty } in levels {
+        out.push_str(if first { "[\"" } else { ",[\"" });
+        write_price(out, instrument, price);
+        out.push_str("\",\"");
+        match qty.is_zero() {
+            true => out.push('0'),
+            false => write_qty(out, instrument, qty),
         }
+        out.push_str("\"]");
+        first = false;
     }
 }
 

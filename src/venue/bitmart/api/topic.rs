@@ -11,6 +11,7 @@ use crate::market::{Instrument, InstrumentId, Level, Side, Timestamp};
 use crate::paper::PaperExchange;
 use crate::sim::View;
 use crate::venue::api::SocketId;
+use crate::venue::bitmart::wire;
 
 /// A public channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,6 +90,8 @@ pub(super) struct Topic {
     trades: u64,
     /// The book that was told, bids and asks.
     book: [Vec<Level>; 2],
+    /// Room for the next one.
+    spare: [Vec<Level>; 2],
     version: i64,
 }
 
@@ -102,6 +105,7 @@ impl Topic {
             said: String::new(),
             trades: 0,
             book: [Vec::new(), Vec::new()],
+            spare: [Vec::new(), Vec::new()],
             version: 0,
         }
     }
@@ -112,14 +116,15 @@ impl Topic {
             // Nobody was told anything for a while: it begins anew, under the next version.
             self.trades = paper.print_count(self.instrument);
             self.said.clear();
-            self.book = self.levels(paper, INCREASE);
+            self.look(paper);
+            std::mem::swap(&mut self.book, &mut self.spare);
             self.version += 1;
         }
         self.listeners.insert(socket);
         let instrument = paper.names().instrument(self.instrument)?;
         match self.channel {
             Channel::Trade => None,
-            Channel::Increase => Some(self.increase(paper, instrument, &self.book, "snapshot")),
+            Channel::Increase => Some(self.increase(paper, instrument, &self.book, true)),
             _ => self.whole(paper, instrument).map(|(table, data)| push(&table, &data, paper.now())),
         }
     }
@@ -127,7 +132,7 @@ impl Topic {
     /// The book anew, for whoever lost a version.
     pub(super) fn snapshot(&self, paper: &PaperExchange) -> Option<String> {
         let instrument = paper.names().instrument(self.instrument)?;
-        (self.channel == Channel::Increase).then(|| self.increase(paper, instrument, &self.book, "snapshot"))
+        (self.channel == Channel::Increase).then(|| self.increase(paper, instrument, &self.book, true))
     }
 
     /// What is new, if anything is and it is time to say so.
@@ -140,14 +145,15 @@ impl Topic {
         let frame = match self.channel {
             Channel::Trade => self.new_trades(paper, instrument)?,
             Channel::Increase => {
-                let book = self.levels(paper, INCREASE);
-                if book == self.book {
+                self.look(paper);
+                let changes =
+                    Side::BOTH.map(|side| changes(side, &self.book[side.index()], &self.spare[side.index()]));
+                if changes.iter().all(Vec::is_empty) {
                     return None;
                 }
-                let changes = [changes(&self.book[0], &book[0]), changes(&self.book[1], &book[1])];
-                self.book = book;
+                std::mem::swap(&mut self.book, &mut self.spare);
                 self.version += 1;
-                self.increase(paper, instrument, &changes, "update")
+                self.increase(paper, instrument, &changes, false)
             }
             _ => {
                 let (table, data) = self.whole(paper, instrument)?;
@@ -163,8 +169,13 @@ impl Topic {
         Some(frame)
     }
 
-    fn levels(&self, paper: &PaperExchange, depth: usize) -> [Vec<Level>; 2] {
-        Side::BOTH.map(|side| paper.sim().levels(self.instrument, side, View::Public).take(depth).collect())
+    /// The book as it is, into the room for the next one.
+    fn look(&mut self, paper: &PaperExchange) {
+        for side in Side::BOTH {
+            let levels = &mut self.spare[side.index()];
+            levels.clear();
+            paper.sim().best_levels(self.instrument, side, View::Public, (INCREASE, levels));
+        }
     }
 
     fn increase(
@@ -172,24 +183,13 @@ impl Topic {
         paper: &PaperExchange,
         instrument: &Instrument,
         [bids, asks]: &[Vec<Level>; 2],
-        kind: &str,
+        snapshot: bool,
     ) -> String {
-        let rows = |levels: &[Level]| -> Vec<[String; 2]> {
-            let size = |level: &Level| match level.qty.is_zero() {
-                true => "0".to_owned(),
-                false => shape::size_text(instrument, instrument.qty_decimal(level.qty)),
-            };
-            levels.iter().map(|level| [shape::price(instrument, level.price), size(level)]).collect()
-        };
-        let data = json!({
-            "asks": rows(asks),
-            "bids": rows(bids),
-            "ms_t": paper.now().millis(),
-            "symbol": instrument.symbol,
-            "type": kind,
-            "version": self.version,
-        });
-        json!({ "data": [data], "table": "spot/depth/increase100" }).to_string()
+        // About thirty bytes a level, and what stands around them.
+        let mut frame = String::with_capacity(160 + 32 * (bids.len() + asks.len()));
+        let levels = (bids.iter().copied(), asks.iter().copied());
+        wire::write_increase(&mut frame, instrument, levels, (snapshot, paper.now(), self.version));
+        frame
     }
 
     fn new_trades(&mut self, paper: &PaperExchange, instrument: &Instrument) -> Option<String> {
@@ -294,10 +294,72 @@ fn push(table: &str, data: &Value, now: Timestamp) -> String {
     json!({ "data": [data], "table": table }).to_string()
 }
 
-/// What takes `before` to `after`, both best first: new sizes, and zero for what is gone.
-pub(super) fn changes(before: &[Level], after: &[Level]) -> Vec<Level> {
-    let gone = before.iter().filter(|old| !after.iter().any(|new| new.price == old.price));
-    let gone = gone.map(|old| Level { price: old.price, qty: crate::market::Qty::ZERO });
-    let new = after.iter().filter(|new| !before.contains(new)).copied();
-    new.chain(gone).collect()
+/// What takes `before` to `after`, levels of one side, both best first: new sizes, and zero for what is gone.
+pub(super) fn changes(side: Side, before: &[Level], after: &[Level]) -> Vec<Level> {
+    let (mut new, mut gone) = (Vec::new(), Vec::new());
+    let is_gone = |old: &Level| Level { price: old.price, qty: crate::market::Qty::ZERO };
+    let mut old = before.iter();
+    let mut next = old.next();
+    for level in after {
+        while let Some(better) = next.filter(|old| side.better(old.price, level.price)) {
+            gone.push(is_gone(better));
+            next = old.next();
+        }
+        match next.filter(|old| old.price == level.price) {
+            Some(same) => {
+                if same.qty != level.qty {
+                    new.push(*level);
+                }
+                next = old.next();
+            }
+            None => new.push(*level),
+        }
+    }
+    gone.extend(next.into_iter().chain(old).map(is_gone));
+    new.append(&mut gone);
+    new
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::market::{Price, Qty};
+    use proptest::prelude::*;
+
+    fn side_of(side: Side, mut levels: Vec<(i64, i64)>) -> Vec<Level> {
+        levels.sort_unstable();
+        levels.dedup_by_key(|(price, _)| *price);
+        let level = |(price, qty)| Level { price: Price::from_units(price), qty: Qty::from_units(qty) };
+        let mut levels: Vec<Level> = levels.into_iter().map(level).collect();
+        if side == Side::Buy {
+            levels.reverse();
+        }
+        levels
+    }
+
+    proptest! {
+        #[test]
+        fn changes_take_the_one_book_to_the_other(
+            buy: bool,
+            before in prop::collection::vec((0_i64..40, 1_i64..4), 0..30),
+            after in prop::collection::vec((0_i64..40, 1_i64..4), 0..30),
+        ) {
+            let side = if buy { Side::Buy } else { Side::Sell };
+            let (before, after) = (side_of(side, before), side_of(side, after));
+            let changes = changes(side, &before, &after);
+            let mut book: std::collections::BTreeMap<_, _> =
+                before.iter().map(|level| (level.price, level.qty)).collect();
+            for Level { price, qty } in &changes {
+                let was = book.insert(*price, *qty);
+                prop_assert_ne!(was, Some(*qty), "what did not change is not told");
+                if qty.is_zero() {
+                    prop_assert!(was.is_some(), "only what was there can go");
+                    book.remove(price);
+                }
+            }
+            let same: std::collections::BTreeMap<_, _> =
+                after.iter().map(|level| (level.price, level.qty)).collect();
+            prop_assert_eq!(book, same);
+        }
+    }
 }

@@ -215,7 +215,9 @@ impl Topic {
                 Channel::DepthIncrease(depth) => {
                     let book = levels(paper, id, depth);
                     if book != self.book {
-                        let changes = [0, 1].map(|side: usize| changes(&self.book[side], &book[side]));
+                        let change =
+                            |side: Side| changes(side, &self.book[side.index()], &book[side.index()]);
+                        let changes = Side::BOTH.map(change);
                         self.book = book;
                         self.version += 1;
                         frames.push(self.increase(instrument, &changes, ("update", now)));
