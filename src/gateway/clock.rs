@@ -37,6 +37,10 @@ pub struct Clock {
 const BEAT: Duration = Duration::from_millis(10);
 /// How much market time passes in one go at full speed.
 const STRIDE: Duration = Duration::from_millis(100);
+/// At full speed clients are told after so long at the latest: what came together goes out together.
+const BURST: Duration = Duration::from_millis(2);
+/// How long a market at full speed waits before it looks again whether its clients have taken what they were told.
+const REST: Duration = Duration::from_millis(1);
 
 // The one place of this room that measures time: market time follows it.
 #[allow(clippy::disallowed_methods)]
@@ -174,8 +178,10 @@ impl Driver {
         gateway.clock.set(None, None, &gateway.halls);
         let drive = move || {
             while !flag.load(Ordering::Relaxed) {
-                if !beat(&gateway) {
-                    std::thread::sleep(BEAT);
+                if let Some(rest) = beat(&gateway) {
+                    std::thread::sleep(rest);
+                } else {
+                    std::thread::yield_now();
                 }
             }
         };
@@ -194,8 +200,8 @@ impl Drop for Driver {
     }
 }
 
-/// Moves the market once; whether it should go on at once.
-fn beat(gateway: &Gateway) -> bool {
+/// Moves the market once; how long it rests then.
+fn beat(gateway: &Gateway) -> Option<Duration> {
     let clock = &gateway.clock;
     if clock.is_live() {
         gateway.halls.iter().for_each(Hall::catch_up);
@@ -203,26 +209,42 @@ fn beat(gateway: &Gateway) -> bool {
     }
     if clock.is_followed() {
         gateway.halls.iter().for_each(Hall::tell);
-        return false;
+        return Some(BEAT);
     }
+    // Who moves the market step by step is not disturbed.
+    let Ok(_moving) = clock.stepping.try_lock() else { return Some(BEAT) };
     if clock.is_still() {
-        return false;
+        return Some(BEAT);
     }
     match clock.elapsed() {
         Some(until) => {
             for hall in &gateway.halls {
                 hall.advance_to(until);
             }
-            false
+            Some(BEAT)
         }
-        None if gateway.halls.iter().all(Hall::at_end) => false,
-        None => {
-            let furthest = gateway.halls.iter().map(Hall::elapsed).max().unwrap_or_default();
-            for hall in &gateway.halls {
-                hall.advance_to(furthest.saturating_add(STRIDE));
-            }
-            std::thread::yield_now();
-            true
+        None => rush(gateway),
+    }
+}
+
+/// Plays for a while as fast as it goes: in strides, so that exchanges stay together, until a client wants a turn. Clients
+/// that cannot take it all are waited for: who loses a part of the market would have to begin anew.
+fn rush(gateway: &Gateway) -> Option<Duration> {
+    let halls = &gateway.halls;
+    if halls.iter().any(Hall::is_full) {
+        return Some(REST);
+    }
+    let began = instant();
+    while began.elapsed() < BURST && !halls.iter().any(Hall::is_wanted) && gateway.clock.elapsed().is_none() {
+        if halls.iter().all(Hall::at_end) {
+            halls.iter().for_each(Hall::hand_over);
+            return Some(BEAT);
+        }
+        let furthest = halls.iter().map(Hall::elapsed).max().unwrap_or_default();
+        for hall in halls {
+            hall.play_to(furthest.saturating_add(STRIDE));
         }
     }
+    halls.iter().for_each(Hall::hand_over);
+    None
 }

@@ -2,30 +2,23 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Notify;
-use tokio::sync::mpsc::UnboundedSender;
 
 use crate::market::Timestamp;
 use crate::paper::{PaperError, PaperExchange, PaperHandle};
 use crate::venue::Frame;
-use crate::venue::api::{Access, Call, Called, Fault, NativeApi, Out, Posts, Reply, Room, SocketId, Waiting};
+use crate::venue::api::{Access, Call, Called, Fault, NativeApi, Posts, Reply, Room, SocketId, Waiting};
 
+use super::outlet::{Handed, Outlet};
 use super::wall;
 
 /// For so long of market time at most nobody is told anything: pushes are cut by it.
 const SLICE: i64 = 100_000_000;
-/// So many bytes may wait for a client before it is given up.
-const MOST_QUEUED: usize = 64 << 20;
-
-/// The way to one client's socket.
-pub(super) struct Outlet {
-    pub(super) sender: UnboundedSender<Out>,
-    /// Bytes on their way.
-    pub(super) queued: Arc<AtomicUsize>,
-}
+/// So many frames that are not handed over are enough: their sockets are woken for them.
+const ENOUGH: usize = 512;
 
 /// What moves between two looks at an exchange.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -49,6 +42,9 @@ struct Stage {
     access: Access,
     sockets: BTreeMap<SocketId, Outlet>,
     posts: Posts,
+    /// Sockets with frames that are not handed over, and how many frames these are.
+    ready: Vec<SocketId>,
+    held: usize,
     /// Why the exchange cannot go on.
     failed: Option<String>,
     frames: u64,
@@ -70,6 +66,10 @@ pub struct Hall {
     paper: PaperHandle,
     stage: Mutex<Stage>,
     next_socket: AtomicU64,
+    /// How many clients want a turn.
+    wanted: AtomicUsize,
+    /// How many requests wait for market time to pass.
+    awaited: AtomicUsize,
     /// Somebody's request may have been answered.
     pub(super) moved: Notify,
 }
@@ -90,6 +90,8 @@ impl Hall {
             access,
             sockets: BTreeMap::new(),
             posts: Vec::new(),
+            ready: Vec::new(),
+            held: 0,
             failed: None,
             frames: 0,
             slow: 0,
@@ -103,6 +105,8 @@ impl Hall {
             paper,
             stage: Mutex::new(stage),
             next_socket: AtomicU64::new(1),
+            wanted: AtomicUsize::new(0),
+            awaited: AtomicUsize::new(0),
             moved: Notify::new(),
         }
     }
@@ -110,6 +114,36 @@ impl Hall {
     fn stage(&self) -> MutexGuard<'_, Stage> {
         // A panic is our bug, not the end of everybody's session.
         self.stage.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The stage for a client: a market that plays without a pause makes room.
+    fn turn(&self) -> MutexGuard<'_, Stage> {
+        self.wanted.fetch_add(1, Ordering::Relaxed);
+        let stage = self.stage();
+        self.wanted.fetch_sub(1, Ordering::Relaxed);
+        stage
+    }
+
+    /// Whether a client waits for its turn.
+    pub(super) fn is_wanted(&self) -> bool {
+        self.wanted.load(Ordering::Relaxed) > 0
+    }
+
+    /// Whether a client has so much to read that a market without a pace of its own should wait for it. Nobody is waited
+    /// for while a request is: its client may read nothing before it is answered.
+    pub(super) fn is_full(&self) -> bool {
+        self.awaited.load(Ordering::Relaxed) == 0 && self.stage().sockets.values().any(Outlet::is_full)
+    }
+
+    /// A request waits for market time to pass, until what is returned is dropped.
+    pub(super) fn awaits(&self) -> Awaits<'_> {
+        self.awaited.fetch_add(1, Ordering::Relaxed);
+        Awaits(self)
+    }
+
+    /// Hands over to the sockets what is for them.
+    pub(super) fn hand_over(&self) {
+        self.stage().hand_over();
     }
 
     /// The exchange.
@@ -132,7 +166,7 @@ impl Hall {
         &self,
         change: impl FnOnce(&mut Access, &mut PaperExchange) -> Result<T, String>,
     ) -> Result<T, String> {
-        let mut stage = self.stage();
+        let mut stage = self.turn();
         let mut paper = self.paper.lock();
         let changed = change(&mut stage.access, &mut paper)?;
         stage.settle(&mut paper);
@@ -161,8 +195,15 @@ impl Hall {
         Duration::from_nanos(u64::try_from(nanos).unwrap_or(0))
     }
 
-    /// Lets time pass, in slices after each of which clients are told.
+    /// Lets time pass, in slices after each of which clients are told; all that they are told is on its way then.
     pub(super) fn advance_to(&self, elapsed: Duration) -> Moved {
+        let moved = self.play_to(elapsed);
+        self.hand_over();
+        moved
+    }
+
+    /// The same; what clients are told is not all handed over yet.
+    pub(super) fn play_to(&self, elapsed: Duration) -> Moved {
         let until = self.opened.plus(elapsed);
         let mut moved = Moved::default();
         loop {
@@ -174,8 +215,11 @@ impl Hall {
             let slice = (paper.now().nanos().div_euclid(SLICE) + 1).saturating_mul(SLICE);
             let before = paper.messages();
             let went = paper.advance_to(until.min(Timestamp::from_nanos(slice)));
-            moved += Moved { messages: paper.messages() - before, updates: stage.settle(&mut paper) };
+            moved += Moved { messages: paper.messages() - before, updates: stage.publish(&mut paper) };
             stage.see(went);
+            if stage.held >= ENOUGH {
+                stage.hand_over();
+            }
             // Between slices others have their turn.
             drop((paper, stage));
             self.moved.notify_waiters();
@@ -228,7 +272,7 @@ impl Hall {
 
     /// Answers a request, or says what it waits for. `now`: how far the market should be by the clock.
     pub(super) fn call(&self, now: Option<Duration>, call: &Call<'_>) -> Called {
-        let mut stage = self.stage();
+        let mut stage = self.turn();
         let mut paper = self.paper.lock();
         if stage.failed.is_some() {
             return stage.api.fault(Fault::Down).into();
@@ -258,7 +302,7 @@ impl Hall {
 
     /// Makes a reply if what it waits for is there. Where time stands still, it passes until it is.
     pub(super) fn finish(&self, waiting: Waiting, still: bool) -> Called {
-        let mut stage = self.stage();
+        let mut stage = self.turn();
         let mut paper = self.paper.lock();
         if stage.failed.is_some() {
             return stage.api.fault(Fault::Down).into();
@@ -285,7 +329,7 @@ impl Hall {
     /// Opens a socket, or answers that there is none.
     pub(super) fn open(&self, call: &Call<'_>, outlet: Outlet) -> Result<SocketId, Reply> {
         let id = SocketId(self.next_socket.fetch_add(1, Ordering::Relaxed));
-        let mut stage = self.stage();
+        let mut stage = self.turn();
         let mut paper = self.paper.lock();
         let Stage { api, access, posts, .. } = &mut *stage;
         api.open(&mut Room { paper: &mut paper, access, wall: wall() }, id, call, posts)?;
@@ -296,7 +340,7 @@ impl Hall {
 
     /// Takes a frame of a client.
     pub(super) fn hear(&self, now: Option<Duration>, socket: SocketId, frame: Frame<'_>) {
-        let mut stage = self.stage();
+        let mut stage = self.turn();
         let mut paper = self.paper.lock();
         stage.catch_up(&mut paper, now.map(|elapsed| self.opened.plus(elapsed)));
         let Stage { api, access, posts, .. } = &mut *stage;
@@ -309,17 +353,25 @@ impl Hall {
 
     /// A client is gone.
     pub(super) fn close(&self, socket: SocketId) {
-        let mut stage = self.stage();
+        let mut stage = self.turn();
         stage.sockets.remove(&socket);
         stage.api.close(socket);
     }
 
     /// Ends all sockets.
     pub(super) fn close_all(&self) {
-        for outlet in self.stage().sockets.values() {
-            // Who is gone needs no farewell.
-            let _ = outlet.sender.send(Out::Close(1001, "the gateway is shutting down"));
+        for outlet in self.stage().sockets.values_mut() {
+            outlet.close(1001, "the gateway is shutting down");
         }
+    }
+}
+
+/// A request that waits for market time to pass.
+pub(super) struct Awaits<'a>(&'a Hall);
+
+impl Drop for Awaits<'_> {
+    fn drop(&mut self) {
+        self.0.awaited.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -350,27 +402,37 @@ impl Stage {
 
     /// Tells the clients what is new; returns how many updates reached traders.
     fn settle(&mut self, paper: &mut PaperExchange) -> u64 {
+        let updates = self.publish(paper);
+        self.hand_over();
+        updates
+    }
+
+    /// Puts what is new into the ways of the clients.
+    fn publish(&mut self, paper: &mut PaperExchange) -> u64 {
         let heard = paper.take_heard();
         let Self { api, access, posts, .. } = self;
         api.publish(&mut Room { paper, access, wall: wall() }, &heard, posts);
-        for (socket, out) in std::mem::take(posts) {
-            let Some(outlet) = self.sockets.get(&socket) else { continue };
-            let bytes = match &out {
-                Out::Text(text) => text.len(),
-                Out::Binary(bytes) => bytes.len(),
-                Out::Close(..) => 0,
-            };
-            self.frames += 1;
-            let queued = outlet.queued.fetch_add(bytes, Ordering::Relaxed);
-            let fits = queued <= MOST_QUEUED;
-            let out = if fits { out } else { Out::Close(1008, "too slow") };
-            let gone = outlet.sender.send(out).is_err();
-            if !fits || gone {
-                self.slow += u64::from(!fits);
+        for (socket, out) in posts.drain(..) {
+            let Some(outlet) = self.sockets.get_mut(&socket) else { continue };
+            self.held += 1;
+            if outlet.put(out) {
+                self.ready.push(socket);
+            }
+        }
+        u64::try_from(heard.len()).unwrap_or(u64::MAX)
+    }
+
+    /// Hands over what was put: one wake a socket.
+    fn hand_over(&mut self) {
+        self.frames += u64::try_from(std::mem::take(&mut self.held)).unwrap_or(u64::MAX);
+        for socket in self.ready.drain(..) {
+            let Some(outlet) = self.sockets.get_mut(&socket) else { continue };
+            let handed = outlet.hand_over();
+            if handed != Handed::Sent {
+                self.slow += u64::from(handed == Handed::TooSlow);
                 self.sockets.remove(&socket);
                 self.api.close(socket);
             }
         }
-        u64::try_from(heard.len()).unwrap_or(u64::MAX)
     }
 }

@@ -110,11 +110,13 @@ async fn route(door: &Door, from: SocketAddr, request: Request) -> Response {
 
 /// Waits until the exchange has answered.
 async fn settled(gateway: &Gateway, hall: &Hall, mut called: Called) -> Reply {
+    let mut awaits = None;
     loop {
         let waiting = match called {
             Called::Done(reply) => return reply,
             Called::Waiting(waiting) => waiting,
         };
+        awaits.get_or_insert_with(|| hall.awaits());
         // Listening begins before the look, so that nothing happens between the two unseen.
         let moved = hall.moved.notified();
         called = hall.finish(waiting, gateway.clock.is_still());
@@ -178,10 +180,12 @@ pub(super) fn respond(reply: Reply) -> Response {
     let mut response = Response::new(Body::from(reply.body));
     *response.status_mut() = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let json = HeaderValue::from_static("application/json");
+    // Room for these, and for what the library adds.
+    response.headers_mut().reserve(reply.headers.len() + 3);
     response.headers_mut().insert(header::CONTENT_TYPE, json);
     for (name, value) in reply.headers {
         let name = HeaderName::from_bytes(name.as_bytes());
-        if let (Ok(name), Ok(value)) = (name, HeaderValue::from_str(&value)) {
+        if let (Ok(name), Ok(value)) = (name, HeaderValue::try_from(value)) {
             response.headers_mut().insert(name, value);
         }
     }

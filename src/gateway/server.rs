@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
+use axum::handler::Handler;
 use axum_server::Handle;
 use axum_server::accept::Accept;
 use axum_server::tls_rustls::RustlsConfig;
@@ -158,8 +158,8 @@ impl Serving {
         let certificate = if tls { Some(certificate(&gateway).await?) } else { None };
         let mut servers = tokio::task::JoinSet::new();
         for Bound { listener, door, .. } in bound {
-            let service = Router::new().fallback(answer).with_state(door);
-            let service = service.into_make_service_with_connect_info::<SocketAddr>();
+            // One handler answers all paths: a router would look each of them up for nothing.
+            let service = answer.with_state(door).into_make_service_with_connect_info::<SocketAddr>();
             let mut server = axum_server::from_tcp(listener)?.handle(handle.clone()).http1_only();
             server
                 .http_builder()

@@ -2,18 +2,19 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use axum::body::Bytes;
 use axum::extract::FromRequestParts;
-use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
+use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgrade};
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
-use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use futures_util::SinkExt;
 
 use super::Gateway;
-use super::hall::Outlet;
 use super::http::{respond, with_call};
+use super::outlet::{Intake, pipe, size};
 use crate::venue::Frame;
 use crate::venue::api::{Out, SocketId};
 
@@ -21,8 +22,10 @@ use crate::venue::api::{Out, SocketId};
 const MOST_FRAME: usize = 256 << 10;
 /// A client that says nothing for so long is asked whether it is there.
 const ASK: Duration = Duration::from_secs(30);
-/// A client that does not take a frame for so long is gone.
+/// A client that does not take what is written to it for so long is gone.
 const TAKE: Duration = Duration::from_secs(20);
+/// So many bytes are written at once, where there are as many.
+const WRITE: usize = 64 << 10;
 /// So many sockets at once.
 pub(super) const MOST_SOCKETS: usize = 1_000;
 
@@ -41,9 +44,7 @@ pub(super) async fn open(
     if gateway.counts.open_sockets.load(Ordering::Relaxed) >= MOST_SOCKETS {
         return axum::http::StatusCode::SERVICE_UNAVAILABLE.into_response();
     }
-    let (sender, receiver) = unbounded_channel();
-    let queued = Arc::new(AtomicUsize::new(0));
-    let outlet = Outlet { sender, queued: Arc::clone(&queued) };
+    let (outlet, intake) = pipe();
     let opened = with_call(&parts, prefix, &[], from, |call| gateway.halls[hall].open(call, outlet));
     let id = match opened {
         Ok(id) => id,
@@ -52,7 +53,7 @@ pub(super) async fn open(
     gateway.counts.sockets.fetch_add(1, Ordering::Relaxed);
     let guest = Guest { gateway: Arc::clone(gateway), hall, id };
     guest.gateway.counts.open_sockets.fetch_add(1, Ordering::Relaxed);
-    upgrade.on_upgrade(move |socket| carry(socket, guest, receiver, queued))
+    upgrade.on_upgrade(move |socket| carry(socket, guest, intake))
 }
 
 /// A client's place in its exchange; it is given back when it is dropped, however the socket ends.
@@ -76,22 +77,15 @@ impl Drop for Guest {
     }
 }
 
-async fn carry(
-    mut socket: WebSocket,
-    guest: Guest,
-    mut receiver: UnboundedReceiver<Out>,
-    queued: Arc<AtomicUsize>,
-) {
+async fn carry(mut socket: WebSocket, guest: Guest, mut intake: Intake) {
     let mut asked = false;
     loop {
         tokio::select! {
-            out = receiver.recv() => {
-                let Some(out) = out else { break };
-                let last = matches!(out, Out::Close(..));
-                if !send(&mut socket, out, &queued).await || last {
+            batch = intake.next() => {
+                let Some(batch) = batch else { break };
+                if !send_all(&mut socket, batch, &intake, &guest.gateway.counts.frames_out).await {
                     break;
                 }
-                guest.gateway.counts.frames_out.fetch_add(1, Ordering::Relaxed);
             }
             came = socket.recv() => {
                 asked = false;
@@ -104,7 +98,7 @@ async fn carry(
                 }
             }
             () = tokio::time::sleep(ASK) => {
-                let ask = Message::Ping(axum::body::Bytes::new());
+                let ask = Message::Ping(Bytes::new());
                 if asked || !in_time(&mut socket, ask).await {
                     break;
                 }
@@ -118,13 +112,50 @@ async fn in_time(socket: &mut WebSocket, message: Message) -> bool {
     matches!(tokio::time::timeout(TAKE, socket.send(message)).await, Ok(Ok(())))
 }
 
-async fn send(socket: &mut WebSocket, out: Out, queued: &AtomicUsize) -> bool {
-    let (bytes, message) = match out {
-        Out::Text(text) => (text.len(), Message::Text(text.into())),
-        Out::Binary(bytes) => (bytes.len(), Message::Binary(bytes.into())),
-        Out::Close(code, reason) => (0, Message::Close(Some(CloseFrame { code, reason: reason.into() }))),
-    };
-    let sent = in_time(socket, message).await;
-    queued.fetch_sub(bytes, Ordering::Relaxed);
-    sent
+/// Sends frames, many in one write; whether the socket goes on.
+async fn send_all(socket: &mut WebSocket, batch: Vec<Out>, intake: &Intake, count: &AtomicU64) -> bool {
+    let mut left = batch.into_iter().peekable();
+    while left.peek().is_some() {
+        let (mut bytes, mut frames, mut last) = (0, 0, false);
+        let write = async {
+            while bytes < WRITE
+                && !last
+                && let Some(out) = left.next()
+            {
+                (bytes, frames, last) = (bytes + size(&out), frames + 1, matches!(out, Out::Close(..)));
+                socket.feed(message(out)).await?;
+            }
+            socket.flush().await
+        };
+        let sent = matches!(tokio::time::timeout(TAKE, write).await, Ok(Ok(())));
+        intake.sent(bytes);
+        if !sent || last {
+            return false;
+        }
+        count.fetch_add(frames, Ordering::Relaxed);
+    }
+    true
+}
+
+/// A text that others have too.
+struct Shared(Arc<str>);
+
+impl AsRef<[u8]> for Shared {
+    fn as_ref(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
+}
+
+fn message(out: Out) -> Message {
+    match out {
+        Out::Text(text) => Message::Text(text.into()),
+        // Not copied: all sockets have the same bytes.
+        Out::Shared(text) => match Utf8Bytes::try_from(Bytes::from_owner(Shared(text))) {
+            Ok(text) => Message::Text(text),
+            // It was a text before.
+            Err(_) => Message::Text(Utf8Bytes::default()),
+        },
+        Out::Binary(bytes) => Message::Binary(bytes.into()),
+        Out::Close(code, reason) => Message::Close(Some(CloseFrame { code, reason: reason.into() })),
+    }
 }

@@ -5,6 +5,8 @@
 //!
 //! Never here: a venue's spelling of anything. Start at [`NativeApi`].
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use smol_str::SmolStr;
@@ -293,6 +295,8 @@ pub struct SocketId(pub u64);
 pub enum Out {
     /// A text frame.
     Text(String),
+    /// A text frame that several sockets are sent: written once.
+    Shared(Arc<str>),
     /// A binary frame.
     Binary(Vec<u8>),
     /// The end, with its code and why.
@@ -301,6 +305,17 @@ pub enum Out {
 
 /// What is to be sent, in order.
 pub type Posts = Vec<(SocketId, Out)>;
+
+/// Sends one text frame to all who listen.
+pub fn tell_all(listeners: &BTreeSet<SocketId>, frame: String, posts: &mut Posts) {
+    match listeners.len() {
+        1 => posts.extend(listeners.first().map(|id| (*id, Out::Text(frame)))),
+        _ => {
+            let frame: Arc<str> = frame.into();
+            posts.extend(listeners.iter().map(|id| (*id, Out::Shared(Arc::clone(&frame)))));
+        }
+    }
+}
 
 /// The interface of one venue over one exchange. One object for all its clients; it is asked one thing at a time.
 pub trait NativeApi: Send {

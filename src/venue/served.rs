@@ -88,6 +88,7 @@ impl Served {
         for (socket, out) in posts {
             let _ = match out {
                 Out::Text(text) => writeln!(self.log, "  {} < {text}", socket.0),
+                Out::Shared(text) => writeln!(self.log, "  {} < {text}", socket.0),
                 Out::Binary(bytes) => writeln!(self.log, "  {} < {} bytes", socket.0, bytes.len()),
                 Out::Close(code, reason) => writeln!(self.log, "  {} < close {code} {reason}", socket.0),
             };

@@ -19,7 +19,7 @@ use super::topic::{Channel, Topic};
 use crate::order::AccountId;
 use crate::sim::{Update, UpdateBody};
 use crate::venue::Frame;
-use crate::venue::api::{Call, Out, Posts, Room, SocketId};
+use crate::venue::api::{Call, Out, Posts, Room, SocketId, tell_all};
 
 /// The most topics of one request, and of one connection.
 const MOST_ARGS: usize = 20;
@@ -28,7 +28,7 @@ const MOST_PRIVATE: usize = 100;
 
 /// When pushes are compressed: raw DEFLATE, in binary frames. The real server does as it likes and says so nowhere;
 /// clients choose here with `compress=all` or `compress=BYTES` behind the address.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Compress(Option<usize>);
 
 impl Compress {
@@ -237,9 +237,19 @@ impl Streams {
         let paper = &*room.paper;
         for topic in self.topics.values_mut().filter(|topic| !topic.listeners.is_empty()) {
             let Some(frame) = topic.news(paper) else { continue };
-            for id in &topic.listeners {
-                let compress = self.sockets.get(id).map_or(Compress(None), |socket| socket.compress);
-                posts.push((*id, compress.pack(frame.clone())));
+            let of = |id: &SocketId| self.sockets.get(id).map_or(Compress(None), |socket| socket.compress);
+            if let (1, Some(alone)) = (topic.listeners.len(), topic.listeners.first()) {
+                posts.push((*alone, of(alone).pack(frame)));
+                continue;
+            }
+            // Packed once for all who want it packed the same way.
+            let ways: BTreeSet<Compress> = topic.listeners.iter().map(of).collect();
+            for compress in ways {
+                let same = topic.listeners.iter().copied().filter(|id| of(id) == compress);
+                match compress.pack(frame.clone()) {
+                    Out::Text(text) => tell_all(&same.collect(), text, posts),
+                    packed => posts.extend(same.map(|id| (id, packed.clone()))),
+                }
             }
         }
         let mut balances = Balances::default();

@@ -22,7 +22,7 @@ use crate::order::AccountId;
 use crate::paper::PaperExchange;
 use crate::sim::{LedgerEntry, Liquidation, OrderEvent, Owner, Update, UpdateBody};
 use crate::venue::Frame;
-use crate::venue::api::{Account, Call, Out, Posts, Reply, Room, SocketId};
+use crate::venue::api::{Account, Call, Out, Posts, Reply, Room, SocketId, tell_all};
 
 /// So many topics of one socket.
 const MOST_TOPICS: usize = 500;
@@ -330,7 +330,7 @@ impl Streams {
         for feed in self.feeds.values_mut().filter(|feed| !feed.listeners.is_empty()) {
             for (action, rows) in feed.news(paper) {
                 let frame = push(feed.table.name(), action, &rows);
-                posts.extend(feed.listeners.iter().map(|id| (*id, Out::Text(frame.clone()))));
+                tell_all(&feed.listeners, frame, posts);
             }
         }
         for funded in log.fundings().rev().take(new.fundings) {
@@ -397,7 +397,7 @@ impl Streams {
     fn tell_all(&self, table: &'static str, of: InstrumentId, action: &str, rows: &[Row], posts: &mut Posts) {
         let Some(feed) = self.feeds.get(&(table, of)) else { return };
         let frame = push(table, action, &array(rows));
-        posts.extend(feed.listeners.iter().map(|id| (*id, Out::Text(frame.clone()))));
+        tell_all(&feed.listeners, frame, posts);
     }
 
     /// A position that is taken over is an order of the exchange that comes and is done at once.

@@ -19,7 +19,7 @@ use crate::market::Timestamp;
 use crate::order::AccountId;
 use crate::sim::{Update, UpdateBody};
 use crate::venue::Frame;
-use crate::venue::api::{Account, Out, Posts, Room, SocketId};
+use crate::venue::api::{Account, Out, Posts, Room, SocketId, tell_all};
 
 /// The longest frame of a client, in bytes.
 const LONGEST: usize = 2_048;
@@ -257,7 +257,7 @@ impl Streams {
         let paper = &*room.paper;
         for topic in self.topics.values_mut().filter(|topic| !topic.listeners.is_empty()) {
             for frame in topic.news(paper, memory) {
-                posts.extend(topic.listeners.iter().map(|id| (*id, Out::Text(frame.clone()))));
+                tell_all(&topic.listeners, frame, posts);
             }
         }
         if !self.sockets.values().any(|socket| socket.account.is_some()) {
