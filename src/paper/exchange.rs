@@ -642,8 +642,9 @@ impl PaperExchange {
     /// fill or answer that it belongs to.
     fn route(&mut self) {
         let mut told: BTreeMap<AccountId, Timestamp> = BTreeMap::new();
+        let rows = self.scratch.iter().any(|update| matches!(update.body, UpdateBody::Ledger(_)));
         // Backwards, so that a row finds the fill or answer after it; what has none after it has one before it.
-        for forwards in [false, true] {
+        for forwards in [false, true].into_iter().filter(|_| rows) {
             let count = self.scratch.len();
             for step in 0..count {
                 let update = &mut self.scratch[if forwards { step } else { count - 1 - step }];

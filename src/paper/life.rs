@@ -147,7 +147,8 @@ impl Life {
 /// The lives of all orders of a paper exchange, by the tag of the request that placed them.
 #[derive(Debug, Default)]
 pub(super) struct Lives {
-    by_tag: BTreeMap<u64, Life>,
+    /// Boxed: they are large, and the nodes of the map are made and taken apart with each order.
+    by_tag: BTreeMap<u64, Box<Life>>,
     by_order: BTreeMap<OrderId, u64>,
     /// Resting orders by instrument: whose queues are followed.
     live: BTreeMap<InstrumentId, Vec<OrderId>>,
@@ -169,7 +170,7 @@ impl Lives {
             printed_through: Qty::ZERO,
         };
         life.push(LifeEntry { at, known: Some(at), event: LifeEvent::Sent, ahead: None });
-        self.by_tag.insert(tag, life);
+        self.by_tag.insert(tag, Box::new(life));
     }
 
     /// The owner of an order asks something of it.
@@ -182,7 +183,7 @@ impl Lives {
 
     /// The life of the order that was placed with `tag`.
     pub(super) fn get(&self, tag: u64) -> Option<&Life> {
-        self.by_tag.get(&tag)
+        self.by_tag.get(&tag).map(Box::as_ref)
     }
 
     /// The exchange said something.

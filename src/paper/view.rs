@@ -74,7 +74,8 @@ pub struct TraderView {
     pub account: AccountId,
     session: SessionId,
     names: Arc<Dictionary>,
-    orders: BTreeMap<u64, Known>,
+    /// Boxed: they are large, and the nodes of the map are made and taken apart with each order.
+    orders: BTreeMap<u64, Box<Known>>,
     sent: u64,
     by_client: BTreeMap<ClientOrderId, u64>,
     by_id: BTreeMap<OrderId, u64>,
@@ -114,27 +115,27 @@ impl TraderView {
 
     /// All orders of the session that are remembered, by number.
     pub fn orders(&self) -> impl DoubleEndedIterator<Item = &Known> {
-        self.orders.values()
+        self.orders.values().map(Box::as_ref)
     }
 
     /// An order by its number in the session.
     pub fn order(&self, number: u64) -> Option<&Known> {
-        self.orders.get(&number)
+        self.orders.get(&number).map(Box::as_ref)
     }
 
     /// An order by its client id.
     pub fn by_client_id(&self, id: &str) -> Option<&Known> {
-        self.by_client.get(id).and_then(|number| self.orders.get(number))
+        self.by_client.get(id).and_then(|number| self.order(*number))
     }
 
     /// An order by the exchange's number.
     pub fn by_exchange_id(&self, id: OrderId) -> Option<&Known> {
-        self.by_id.get(&id).and_then(|number| self.orders.get(number))
+        self.by_id.get(&id).and_then(|number| self.order(*number))
     }
 
     /// The order that the request with that tag placed.
     pub fn by_tag(&self, tag: u64) -> Option<&Known> {
-        self.by_tag.get(&tag).and_then(|number| self.orders.get(number))
+        self.by_tag.get(&tag).and_then(|number| self.order(*number))
     }
 
     /// What the account has of an asset.
@@ -217,7 +218,7 @@ impl TraderView {
             at_the_door: false,
             done: None,
         };
-        self.orders.insert(self.sent, known);
+        self.orders.insert(self.sent, Box::new(known));
         self.by_client.insert(client_id, self.sent);
         self.by_tag.insert(tag, self.sent);
     }

@@ -173,7 +173,7 @@ pub(crate) fn write_integer(out: &mut String, value: i64) {
 
 /// The inside of a JSON string.
 pub(crate) fn write_text(out: &mut String, text: &str) {
-    if text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\') {
+    if text.bytes().all(|byte| matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\') {
         out.push_str(text);
     } else if let Ok(quoted) = serde_json::to_string(text) {
         out.push_str(&quoted[1..quoted.len() - 1]);

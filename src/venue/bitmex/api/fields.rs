@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 use super::routes::{Refusal, bad};
 use crate::market::Timestamp;
 use crate::venue::api::{Call, parameters};
+use crate::venue::text::BySymbol;
 
 /// Parameters by name, each as text; lists and objects as JSON text. A `null` is as if it were not there.
 #[derive(Debug, Default)]
@@ -31,16 +32,19 @@ impl Fields {
     /// Takes over what a JSON object names.
     fn take(&mut self, object: &str) -> Result<(), Refusal> {
         let wrong = |_| bad("Invalid JSON");
-        let read: BTreeMap<String, &RawValue> = serde_json::from_str(object).map_err(wrong)?;
-        for (name, value) in read {
-            match value.get() {
-                "null" => _ = self.0.remove(&name),
-                text if text.starts_with('"') => {
-                    let text: String = serde_json::from_str(text).map_err(wrong)?;
-                    self.0.insert(name, text);
+        let read: BySymbol<'_, &RawValue> = serde_json::from_str(object).map_err(wrong)?;
+        for (name, value) in read.0 {
+            let value = match value.get() {
+                "null" => {
+                    self.0.remove(&*name);
+                    continue;
                 }
-                text => _ = self.0.insert(name, text.to_owned()),
-            }
+                text if text.starts_with('"') && text.contains('\\') => {
+                    serde_json::from_str(text).map_err(wrong)?
+                }
+                text => text.trim_matches('"').to_owned(),
+            };
+            self.0.insert(name.into_owned(), value);
         }
         Ok(())
     }
