@@ -2,7 +2,8 @@
 //!
 //! `cargo bench --bench gateway` measures two things, best of five. A signed order to its answer: the floor checks the same
 //! HMAC, parses the body and answers JSON of the same size; over 8 and 50 connections that stay open. And frames of a
-//! market at full speed to one socket: the floor sends the same bytes. Both servers are processes of their own, on the first
+//! tape at full speed to one socket: a change of one pair's book each 100 ms, as the exchange sends them, read, simulated
+//! and told again; the floor sends the same bytes from memory. Both servers are processes of their own, on the first
 //! core where the system lets us choose (`taskset`), and this client on the second. An answer that is not as it should be,
 //! or a count that differs, makes the run void. `cargo test --benches` runs all of it small, where ratios mean nothing.
 
@@ -10,6 +11,8 @@
 
 #[path = "gateway/floor.rs"]
 mod floor;
+#[path = "gateway/tape.rs"]
+mod tape;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -56,12 +59,11 @@ impl Server {
         Self { child, address, _out: out }
     }
 
-    fn gateway(name: &str, data: &std::path::Path) -> Self {
+    fn gateway(name: &str, source: &[&str], data: &std::path::Path) -> Self {
         let data = data.to_string_lossy();
-        let options =
-            ["--demo", "--loop", "--paused", "--keep-time", "--rate-limits", "off", "--admin-token", "T"];
-        let options =
-            [&["serve", name][..], &options, &["--listen", "127.0.0.1:0", "--json", "--data-dir", &data]];
+        let options = ["--paused", "--keep-time", "--rate-limits", "off", "--admin-token", "T"];
+        let place = ["--listen", "127.0.0.1:0", "--json", "--data-dir", &data];
+        let options = [&["serve", name][..], source, &options, &place];
         Self::start(env!("CARGO_BIN_EXE_papertape"), &options.concat())
     }
 
@@ -158,7 +160,7 @@ fn ratio(ours: Duration, theirs: Duration) -> f64 {
 
 /// Orders over so many connections: whether the bars are met.
 fn measure_orders(connections: usize, (times, rounds): (usize, usize), data: &std::path::Path) -> bool {
-    let ours = Server::gateway("bitmex_perpetual_paper_trade", data);
+    let ours = Server::gateway("bitmex_perpetual_paper_trade", &["--demo", "--loop"], data);
     let (_, answer) = orders(&ours, 1, 1);
     let told: Value = serde_json::from_slice(&answer).expect("an order");
     assert_eq!(told["ordStatus"], "Canceled", "{told}");
@@ -237,8 +239,12 @@ fn full_speed(address: &str) {
 
 /// Frames to one socket: whether the bar is met.
 fn measure_frames((count, rounds): (usize, usize), data: &std::path::Path) -> bool {
+    let recorded = data.join("tape.jsonl");
+    // Changes behind the best hundred levels are on the tape, and told to nobody.
+    tape::write(&recorded, count + count / 2);
+    let source = ["--tape", &recorded.to_string_lossy()];
     let gateway = |keep: bool| {
-        let ours = Server::gateway("bitmart_paper_trade", data);
+        let ours = Server::gateway("bitmart_paper_trade", &source, data);
         frames(&ours.address, "/bitmart/api?protocol=1.1", || full_speed(&ours.address), count, keep)
     };
     let (texts, _, bytes) = gateway(true);
