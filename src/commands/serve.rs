@@ -14,13 +14,13 @@ use super::Done;
 use crate::cli::Global;
 use crate::desk::options::SimArgs;
 use crate::desk::serve::Served;
-use crate::desk::{AccountArgs, Desk, DeskError, Store};
+use crate::desk::{AccountArgs, Desk, DeskError};
 use crate::feed::open::SourceArgs;
 use crate::gateway::clock::Clock;
 use crate::gateway::hall::Hall;
 use crate::gateway::{Gateway, Listen, Serving, wall};
 use crate::market::{Asset, parse_duration};
-use crate::paper::{Pace, share};
+use crate::paper::{Pace, PaperHandle};
 use crate::venue::api::{Access, Key, Window};
 
 /// Serve exchanges' own REST and WebSocket interfaces on paper, for bots and their libraries
@@ -61,7 +61,7 @@ pub struct Args {
 /// Options of keys and accounts.
 #[derive(Debug, clap::Args)]
 struct KeyArgs {
-    /// An account of its own for a --key (repeatable, in their order) [default: default]
+    /// An account of its own for a --key (repeatable, in their order); named accounts are kept [default: default]
     #[arg(long, value_name = "NAME")]
     account: Vec<String>,
     /// A key (repeatable) [default: paper-key]
@@ -76,6 +76,9 @@ struct KeyArgs {
     /// Each account starts with this much of an asset (repeatable)
     #[arg(long = "balance", value_name = "ASSET=AMOUNT", value_parser = crate::desk::account_balance)]
     balances: Vec<(Asset, Decimal)>,
+    /// Start the accounts anew
+    #[arg(long)]
+    fresh: bool,
     /// Check no keys and no signatures
     #[arg(long)]
     no_auth: bool,
@@ -184,8 +187,12 @@ pub fn run(args: &Args, global: &Global, out: &mut dyn Write) -> Done {
             latency: args.sim.latency.clone().or_else(|| Some("none".to_owned())),
             ..args.sim.clone()
         },
-        account: AccountArgs { account: None, balances: args.keys.balances.clone(), fresh: true },
-        store: Store::None,
+        account: AccountArgs {
+            account: args.keys.account.first().cloned(),
+            balances: args.keys.balances.clone(),
+            fresh: args.keys.fresh,
+        },
+        store: global.store(),
         settings: global.settings()?,
         scripted: true,
         record: None,
@@ -193,6 +200,7 @@ pub fn run(args: &Args, global: &Global, out: &mut dyn Write) -> Done {
     };
     let moved_to = (!args.keep_time).then(wall);
     let served = desk.serve(&args.names, &accounts, moved_to)?;
+    let papers: Vec<PaperHandle> = served.iter().map(|served| served.paper.clone()).collect();
     let halls = args.halls(served, &keys, global)?;
     let token = args.admin_token.clone().map_or_else(new_token, Ok)?;
     let clock = args.clock(&halls);
@@ -213,6 +221,9 @@ pub fn run(args: &Args, global: &Global, out: &mut dyn Write) -> Done {
     let served = runtime.block_on(serving.run(ended()));
     // A step that still plays is not waited for.
     runtime.shutdown_timeout(Duration::from_secs(1));
+    for paper in papers {
+        paper.lock().commit()?;
+    }
     for warnings in desk.warnings.borrow().iter() {
         warnings.first().iter().for_each(|words| global.say(&format!("warning: {words}")));
     }
@@ -267,7 +278,7 @@ impl Args {
                 window: self.keys.auth_window.unwrap_or_default(),
                 limits: self.keys.rate_limits == "venue",
             };
-            halls.push(Hall::new(venue.name(), connectors, api, share(paper), access));
+            halls.push(Hall::new(venue.name(), connectors, api, paper, access));
         }
         Ok(halls)
     }

@@ -2,7 +2,7 @@
 
 use smol_str::SmolStr;
 
-use super::account::{Deposits, deposits};
+use super::account::{Deposits, Place, deposits, rejoin_served};
 use super::{Desk, DeskError, OpenMarket};
 use crate::feed::beside::Beside;
 use crate::feed::merge::AnySource;
@@ -11,7 +11,7 @@ use crate::feed::open::live::LiveMarket;
 use crate::market::Timestamp;
 use crate::order::{AccountId, SessionId};
 use crate::paper::snapshot::AccountFile;
-use crate::paper::{PaperExchange, PaperOptions};
+use crate::paper::{Journal, Journals, PaperExchange, PaperHandle, PaperOptions, share};
 use crate::sim::SimConfig;
 use crate::venue::Venue;
 use crate::venue::api::Account;
@@ -23,7 +23,7 @@ pub struct Served {
     /// The connectors that it stands for.
     pub connectors: Vec<&'static str>,
     /// It, at the first instant at which its books can be believed.
-    pub paper: PaperExchange,
+    pub paper: PaperHandle,
     /// Its accounts, in the order in which they were named.
     pub accounts: Vec<Account>,
     /// What the user should know.
@@ -63,7 +63,7 @@ impl Desk {
         let (venue, market_delay) = (group[0].venue, group[0].market_delay);
         let mut all = Joined::default();
         group.into_iter().for_each(|market| all.add(market));
-        let Joined { sources, config, connectors, notes, chosen, warnings, live } = all;
+        let Joined { sources, config, connectors, mut notes, chosen, warnings, live } = all;
         let config = config.ok_or_else(|| DeskError::usage("no connector is named".to_owned()))?;
         let failed = |error: crate::market::SourceError| DeskError::failed(error.to_string());
         let mut source: AnySource = Box::new(Beside::new(sources).map_err(failed)?);
@@ -77,12 +77,21 @@ impl Desk {
             let handles = live.iter().map(|live| live.handle.clone()).collect();
             paper.follow(Box::new(super::LiveWall(handles)));
         }
-        let mut opened = Vec::new();
+        let names = std::sync::Arc::clone(paper.names());
+        let line = super::usable(connectors[0])?;
+        let (mut journals, mut found) = (Journals::default(), Vec::new());
         for (number, name) in (1_u32..).zip(accounts) {
             let account = Account { name: name.clone(), id: AccountId(number), session: SessionId(number) };
-            let deposits = self.new_deposits(connectors[0], name, &paper)?;
-            paper.open_account(account.id, account.session, &deposits)?;
-            opened.push(account);
+            let wanted = (name.as_str(), account.id, self.keeps_served());
+            let mut one = self.find_account((line, Place::First), wanted, &names, &mut notes)?;
+            journals.0.extend(one.journal.take().map(|journal| Box::new(journal) as Box<dyn Journal>));
+            found.push((account, one));
+        }
+        paper.set_journal(Box::new(journals));
+        let mut opened = Vec::new();
+        for (account, one) in found {
+            let orders = one.open(&mut paper, account.id, account.session, &mut notes)?;
+            opened.push((account, orders));
         }
         super::first_book(&mut paper, &chosen, live.first())?;
         // What the first books took of the warm-up is part of it.
@@ -90,8 +99,18 @@ impl Desk {
         let end = paper.started().plus(warm).max(paper.now());
         paper.advance_to(end)?;
         self.warnings.borrow_mut().extend(warnings);
-        paper.listen();
-        Ok(Served { venue, connectors, paper, accounts: opened, notes })
+        let paper = share(paper);
+        for (account, orders) in &opened {
+            rejoin_served((connectors[0], account.session), &paper, orders, &mut notes)?;
+        }
+        paper.lock().listen();
+        let accounts = opened.into_iter().map(|(account, _)| account).collect();
+        Ok(Served { venue, connectors, paper, accounts, notes })
+    }
+
+    /// Whether accounts that are served are kept: on a live market, and where they are named.
+    fn keeps_served(&self) -> bool {
+        self.source.is_live() || self.account.account.is_some()
     }
 
     /// What a new account is given.

@@ -205,7 +205,7 @@ fn beat(gateway: &Gateway) -> Option<Duration> {
     let clock = &gateway.clock;
     if clock.is_live() {
         gateway.halls.iter().for_each(Hall::catch_up);
-        return false;
+        return Some(BEAT);
     }
     if clock.is_followed() {
         gateway.halls.iter().for_each(Hall::tell);

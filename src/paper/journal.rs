@@ -17,6 +17,20 @@ pub trait Journal: Send {
     fn commit(&mut self) -> Result<(), JournalError>;
 }
 
+/// Several journals that are told the same: one an account.
+#[derive(Default)]
+pub struct Journals(pub Vec<Box<dyn Journal>>);
+
+impl Journal for Journals {
+    fn record(&mut self, updates: &[Update]) {
+        self.0.iter_mut().for_each(|journal| journal.record(updates));
+    }
+
+    fn commit(&mut self) -> Result<(), JournalError> {
+        self.0.iter_mut().try_for_each(|journal| journal.commit())
+    }
+}
+
 /// Keeps nothing.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct NoJournal;

@@ -27,7 +27,7 @@ pub use agent::{Agent, AgentError};
 pub use connector::{PaperConnector, PaperHandle, share};
 pub use dictionary::Dictionary;
 pub use exchange::{LIVE_PATIENCE, PaperError, PaperExchange, PaperOptions, Stop, Wall};
-pub use journal::{Journal, JournalError, NoJournal};
+pub use journal::{Journal, JournalError, Journals, NoJournal};
 pub use life::{Life, LifeEntry, LifeEvent};
 pub use pacer::{Pace, Pacer};
 pub use prints::{Candle, PublicPrint};

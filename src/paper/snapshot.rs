@@ -12,11 +12,12 @@ use std::sync::Arc;
 
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
 
 use super::view::{order_type, trade_type};
 use super::{Dictionary, Journal, JournalError};
 use crate::connector::{OrderRequest, OrderType, PositionAction, Special, TradeType};
-use crate::market::{Asset, Pair, Timestamp};
+use crate::market::{Asset, Pair, Product, Timestamp};
 use crate::order::{
     AccountId, ClientOrderId, MarginMode, OrderId, PositionEffect, PositionSide, TimeInForce, TriggerBy,
     TriggerKind,
@@ -88,6 +89,9 @@ pub struct KeptPosition {
 pub struct KeptOrder {
     /// Its client id.
     pub client_id: ClientOrderId,
+    /// The exchange's symbol, of a contract: spot may have the same pair.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub symbol: Option<SmolStr>,
     /// What.
     pub pair: Pair,
     /// Buy or sell.
@@ -349,8 +353,13 @@ impl SnapshotJournal {
 
     fn kept(&self, state: &OrderState) -> Option<KeptOrder> {
         let (instrument, extra) = (self.names.instrument(state.instrument)?, state.extra.as_deref());
+        // What waits to be led by a share of the price would come back as a plain stop: it ends with the session.
+        if extra.is_some_and(|extra| extra.callback.is_some()) {
+            return None;
+        }
         Some(KeptOrder {
             client_id: state.client_id.clone()?,
+            symbol: (instrument.product != Product::Spot).then(|| instrument.symbol.clone()),
             pair: instrument.pair.clone(),
             side: trade_type(state.side),
             order_type: order_type(state.kind),
@@ -427,6 +436,7 @@ mod tests {
         file.balances.insert(Asset::new("USDT"), "99999.99750001".parse().unwrap());
         file.open_orders.push(KeptOrder {
             client_id: "buy://BTC-USDT/1".into(),
+            symbol: None,
             pair: Pair::new("BTC", "USDT"),
             side: TradeType::Buy,
             order_type: OrderType::Limit,

@@ -260,3 +260,54 @@ fn a_live_market_is_served() {
     assert_eq!(status, 400, "{reply}");
     assert!(reply.to_string().contains("a live market moves by itself"), "{reply}");
 }
+
+/// Accounts that are named are kept: killed, the gateway comes back with what it has acknowledged.
+#[test]
+fn an_account_survives_a_gateway_that_is_killed() {
+    let folder = tempfile::tempdir().unwrap();
+    let market = ["bitmart_paper_trade", "bitmart_perpetual_paper_trade", "--demo", "--paused", "--no-auth"];
+    let account = ["--rate-limits", "off", "--account", "alice"];
+    let serve = |more: &[&str]| Gateway::start(&[&market[..], &account[..], more].concat(), folder.path());
+    let state = |gateway: &Gateway| {
+        let (_, wallet) = gateway.ask("GET", "/spot/v1/wallet", "");
+        let (_, position) = gateway.ask("GET", "/contract/private/position-v2", "");
+        let (_, open) = gateway.ask("POST", "/spot/v4/query/open-orders", "{}");
+        let [position, open] = [position, open].map(|reply| reply["data"].as_array().unwrap().clone());
+        let held = position.iter().map(|row| row["current_amount"].clone()).collect::<Vec<Value>>();
+        let open = open.iter().map(|row| (row["clientOrderId"].clone(), row["price"].clone()));
+        (wallet["data"].clone(), held, open.collect::<Vec<_>>())
+    };
+    let gateway = serve(&["--balance", "USDT=10000"]);
+    for (path, order) in [
+        ("/spot/v2/submit_order", r#"{"symbol":"BTC_USDT","side":"buy","type":"market","notional":"1000"}"#),
+        (
+            "/spot/v2/submit_order",
+            r#"{"symbol":"BTC_USDT","side":"buy","type":"limit","size":"0.01","price":"50000","client_order_id":"c1"}"#,
+        ),
+        (
+            "/contract/private/submit-order",
+            r#"{"symbol":"BTCUSDT","side":1,"type":"market","size":5,"leverage":"10","open_type":"cross"}"#,
+        ),
+    ] {
+        let (status, reply) = gateway.ask("POST", path, order);
+        assert_eq!((status, &reply["code"]), (200, &Value::from(1000)), "{reply}");
+    }
+    let before = state(&gateway);
+    assert_eq!((before.1.len(), before.2.len()), (1, 1), "{before:?}");
+    assert_eq!(before.2[0].0, "c1");
+    drop(gateway);
+    let gateway = serve(&[]);
+    assert_eq!(state(&gateway), before);
+    drop(gateway);
+    let wrong = Command::new(env!("CARGO_BIN_EXE_papertape"))
+        .arg("serve")
+        .args([&market[..], &account[..], &["--balance", "USDT=1", "--listen", "127.0.0.1:0"]].concat())
+        .arg("--data-dir")
+        .arg(folder.path())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&wrong.stderr).into_owned();
+    assert!(wrong.status.code() == Some(2) && said.contains("is there already"), "{said}");
+    let (_, held, open) = state(&serve(&["--fresh"]));
+    assert!(held.is_empty() && open.is_empty(), "{held:?} {open:?}");
+}
