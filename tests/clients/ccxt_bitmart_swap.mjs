@@ -112,6 +112,18 @@ await table.case("stop order", async () => {
     await ex.cancelOrder(id, SYMBOL, { trigger: true });
     check((await open({ trigger: true })).length === 0, "still there");
 });
+await table.case("trailing order", async () => {
+    const activation = round(best.bid * 0.8);
+    const trail = { trailingPercent: "1.5", trailingTriggerPrice: activation };
+    const { id } = await market("buy", 2, trail);
+    const [row] = await open({ trailing: true });
+    check(row.id === id && row.type === "trailing" && row.side === "buy" && row.amount === 2, row);
+    check(Number(row.info.activation_price) === activation && row.info.callback_rate === "1.5", row);
+    check((await open({ trigger: true })).length === 0, "it is no plan");
+    await ex.cancelOrder(id, SYMBOL, { trailing: true });
+    check((await open({ trailing: true })).length === 0, "still there");
+    await raises(ccxt.BadRequest, () => market("buy", 2, { ...trail, trailingPercent: "6" }));
+});
 await table.case("trigger order fires", async () => {
     const before = await held();
     // The market goes one way or the other from here.
@@ -186,7 +198,6 @@ await table.case("funding rate", async () => {
 await table.case("no permission for transfers", async () => {
     await raises(ccxt.PermissionDenied, () => ex.transfer("USDT", 1, "spot", "swap"));
 });
-table.none("trailing orders", "the exchange behind has none: they are refused as an invalid type (40042)");
 
 const pro = await pointed(new ccxt.pro.bitmart(keys()));
 await pro.loadMarkets();

@@ -173,6 +173,20 @@ def _():
     check(ex.fetch_open_orders(SYMBOL, params={"trigger": True}) == [], "still there")
 
 
+@table.case("trailing order")
+def _():
+    activation = round(best["bid"] * 0.8, 1)
+    trail = {"trailingPercent": "1.5", "trailingTriggerPrice": activation}
+    order = ex.create_order(SYMBOL, "market", "buy", 2, None, trail)
+    [row] = ex.fetch_open_orders(SYMBOL, params={"trailing": True})
+    check((row["id"], row["type"], row["side"], row["amount"]) == (order["id"], "trailing", "buy", 2), row)
+    check((float(row["info"]["activation_price"]), row["info"]["callback_rate"]) == (activation, "1.5"), row)
+    check(ex.fetch_open_orders(SYMBOL, params={"trigger": True}) == [], "it is no plan")
+    ex.cancel_order(order["id"], SYMBOL, {"trailing": True})
+    check(ex.fetch_open_orders(SYMBOL, params={"trailing": True}) == [], "still there")
+    raises(ccxt.BadRequest, lambda: ex.create_order(SYMBOL, "market", "buy", 2, None, {**trail, "trailingPercent": "6"}))
+
+
 @table.case("trigger order fires")
 def _():
     before = ex.fetch_position(SYMBOL)["contracts"]
@@ -279,9 +293,6 @@ def _():
 @table.case("no permission for transfers")
 def _():
     raises(ccxt.PermissionDenied, lambda: ex.transfer("USDT", 1, "spot", "swap"))
-
-
-table.none("trailing orders", "the exchange behind has none: they are refused as an invalid type (40042)")
 
 
 async def streams():

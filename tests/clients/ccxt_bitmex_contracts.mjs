@@ -111,6 +111,31 @@ async function contract(symbol, settle) {
             check((await ex.cancelOrder(order.id, symbol)).status === "canceled", "not cancelled");
         }
     });
+    await row("trailing stop", async () => {
+        const trail = (trailingAmount) => ({ trailingAmount, triggerDirection: "below" });
+        const order = await ex.createOrder(symbol, "market", "sell", 100, undefined, trail("500"));
+        check(order.info.ordType === "Stop" && order.info.pegPriceType === "TrailingStopPeg", order);
+        check(Number(order.info.pegOffsetValue) === -500 && Number(order.triggerPrice) < best.bid, order);
+        const changed = await ex.editOrder(order.id, symbol, "market", "sell", undefined, undefined, trail("400"));
+        check(Number(changed.info.pegOffsetValue) === -400, changed);
+        check(changed.triggerPrice > order.triggerPrice, [order, changed]);
+        check((await ex.cancelOrder(order.id, symbol)).status === "canceled", "not cancelled");
+    });
+    await row("iceberg order", async () => {
+        const order = await ex.createOrder(symbol, "limit", "buy", 300, best.low, { displayQty: 100 });
+        check(Number(order.info.displayQty) === 100 && Number(order.info.orderQty) === 300, order);
+        const changed = await ex.editOrder(order.id, symbol, "limit", "buy", 200, best.low);
+        check(Number(changed.info.displayQty) === 100 && Number(changed.info.orderQty) === 200, changed);
+        check((await ex.cancelOrder(order.id, symbol)).status === "canceled", "not cancelled");
+    });
+    await row("another stop price", async () => {
+        const below = { triggerPrice: best.low, triggerDirection: "below" };
+        const order = await ex.createOrder(symbol, "market", "sell", 100, undefined, below);
+        const stopPx = tenth(best.low - 10);
+        const changed = await ex.editOrder(order.id, symbol, "market", "sell", 200, undefined, { stopPx });
+        check(changed.triggerPrice === stopPx && Number(changed.info.orderQty) === 200, changed);
+        check((await ex.cancelOrder(order.id, symbol)).status === "canceled", "not cancelled");
+    });
     await row("a stop that is reached fills", async () => {
         const price = tenth(best.bid * 0.9);
         const reached = { triggerPrice: price, triggerDirection: "above", execInst: "LastPrice" };

@@ -159,6 +159,36 @@ def contract(symbol, settle):
         for order in (first, second):
             check(ex.cancel_order(order["id"], symbol)["status"] == "canceled", "not cancelled")
 
+    @case("trailing stop")
+    def _():
+        trail = {"trailingAmount": "500", "triggerDirection": "below"}
+        order = ex.create_order(symbol, "market", "sell", 100, None, trail)
+        info = order["info"]
+        check((info["ordType"], info["pegPriceType"]) == ("Stop", "TrailingStopPeg"), info)
+        check(float(info["pegOffsetValue"]) == -500 and float(order["triggerPrice"]) < best["bid"], order)
+        nearer = {"trailingAmount": "400", "triggerDirection": "below"}
+        changed = ex.edit_order(order["id"], symbol, "market", "sell", None, None, nearer)
+        check(float(changed["info"]["pegOffsetValue"]) == -400, changed)
+        check(changed["triggerPrice"] > order["triggerPrice"], (order, changed))
+        check(ex.cancel_order(order["id"], symbol)["status"] == "canceled", "not cancelled")
+
+    @case("iceberg order")
+    def _():
+        order = ex.create_order(symbol, "limit", "buy", 300, best["low"], {"displayQty": 100})
+        check((int(order["info"]["displayQty"]), int(order["info"]["orderQty"])) == (100, 300), order)
+        changed = ex.edit_order(order["id"], symbol, "limit", "buy", 200, best["low"])
+        check((int(changed["info"]["displayQty"]), int(changed["info"]["orderQty"])) == (100, 200), changed)
+        check(ex.cancel_order(order["id"], symbol)["status"] == "canceled", "not cancelled")
+
+    @case("another stop price")
+    def _():
+        below = {"triggerPrice": best["low"], "triggerDirection": "below"}
+        order = ex.create_order(symbol, "market", "sell", 100, None, below)
+        lower = round(best["low"] - 10, 1)
+        changed = ex.edit_order(order["id"], symbol, "market", "sell", 200, None, {"stopPx": lower})
+        check(changed["triggerPrice"] == lower and int(changed["info"]["orderQty"]) == 200, changed)
+        check(ex.cancel_order(order["id"], symbol)["status"] == "canceled", "not cancelled")
+
     @case("a stop that is reached fills")
     def _():
         reached = {"triggerPrice": round(best["bid"] * 0.9, 1), "triggerDirection": "above", "execInst": "LastPrice"}

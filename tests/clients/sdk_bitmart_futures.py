@@ -192,6 +192,15 @@ def _():
     check(float(pushed["futures/order"]["data"][0]["order"]["last_trade"]["fee"]) < 0, pushed["futures/order"])
 
 
+@table.case("trailing order")
+def _():
+    order = data(api.post_submit_trail_order(SYMBOL, 1, "10", "cross", 2, "30000", "1", 1))["order_id"]
+    [row] = data(api.get_open_order(SYMBOL, "trailing", "all", 10))
+    check((row["order_id"], row["callback_rate"]) == (str(order), "1"), row)
+    data(api.post_cancel_trail_order(SYMBOL, str(order)))
+    check(data(api.get_open_order(SYMBOL, "trailing", "all", 10)) == [], "still there")
+
+
 @table.case("back to one position")
 def _():
     data(api.post_submit_leverage(SYMBOL, "cross", "10"))
@@ -200,7 +209,6 @@ def _():
 
 
 table.broken("post_modify_plan_order", "NameError: it reads client_order_id, which is no parameter of it")
-table.none("trailing orders", "the exchange behind has none: they are refused as an invalid type (40042)")
 try:
     table.end()
 except SystemExit as end:
