@@ -370,8 +370,13 @@ impl Desk {
         overrides: Option<&FeeOverride>,
     ) -> Result<FeeSchedule, DeskError> {
         let table = line.fees();
-        let mut fees =
-            FeeSchedule { maker: table.maker, taker: table.taker, source: table.source, ..venue.fees() };
+        let mut fees = FeeSchedule {
+            maker: table.maker,
+            taker: table.taker,
+            source: table.source,
+            decimals: venue.fee_decimals(instrument),
+            ..venue.fees()
+        };
         if let Some((maker, taker)) = tape {
             (fees.maker, fees.taker, fees.source) = (maker, taker, instrument.origin.to_string().into());
         }

@@ -1,8 +1,8 @@
 //! The local server: clients of real exchanges trade on paper over HTTP and WebSocket.
 //!
 //! A [`Hall`] is one exchange with the venue's own interface; [`clock`] lets the time of all of them pass;
-//! `http` finds the hall that a request is for; `socket` carries frames, which come to it by an `outlet`; `control` is the gateway's own interface
-//! under `/papertape/`; [`server`] listens.
+//! `http` finds the hall that a request is for; `socket` carries frames, which come to it by an `outlet`; `control` is the
+//! gateway's own interface under `/papertape/`; [`server`] listens.
 //!
 //! Never here: an exchange's field names, paths or codes (they are in `venue/<name>/api`), what makes an order fill.
 //! Start at [`Gateway`].

@@ -127,6 +127,12 @@ pub trait Venue: Sync {
     /// The fees of its spot market where nothing nearer says otherwise.
     fn fees(&self) -> FeeSchedule;
 
+    /// Decimals of the unit that fees on an instrument are charged in. A contract's are never finer than the unit it is
+    /// settled in.
+    fn fee_decimals(&self, _instrument: &Instrument) -> u8 {
+        self.fees().decimals
+    }
+
     /// What it does where venues differ, as far as the simulation must know.
     fn rules(&self) -> VenueRules;
 

@@ -112,6 +112,11 @@ impl Venue for Bitmex {
         FeeSchedule::flat_rates(Rate(500_000), Rate(500_000), connectors::FEE_SOURCE)
     }
 
+    /// `execComm` is in whole minor units of the quote: millionths of USDT.
+    fn fee_decimals(&self, instrument: &Instrument) -> u8 {
+        wire::minor_decimals(instrument.pair.quote.as_str()).unwrap_or_else(|| self.fees().decimals)
+    }
+
     /// A post-only order that would match is accepted and cancelled. A client id is unique among open orders. At most
     /// 200 open orders a symbol.
     fn rules(&self) -> VenueRules {

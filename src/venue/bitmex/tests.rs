@@ -216,6 +216,16 @@ fn symbols_and_pairs() {
     assert_eq!(rule("XBTM26").unwrap().0.quote.as_str(), UNKNOWN_QUOTE);
 }
 
+/// The minor units of bitmex §4: a fee of 1.2345678 USDT is charged as 1,234,568 millionths.
+#[test]
+fn fees_are_charged_in_minor_units() {
+    let listed = Bitmex.catalogue().unwrap();
+    for (symbol, want) in [("XBT_USDT", 6), ("XBTUSDT", 6), ("XBTUSD", 8)] {
+        let found = listed.entries.iter().find(|entry| entry.instrument.symbol == symbol);
+        assert_eq!(Bitmex.fee_decimals(&found.unwrap().instrument), want, "{symbol}");
+    }
+}
+
 #[test]
 fn the_list_of_instruments() {
     let body = r#"[{"symbol":"XBTUSD","state":"Open","typ":"FFWCSX","underlying":"XBT","quoteCurrency":"USD","lotSize":100,"tickSize":0.1,"multiplier":-100000000,"underlyingToPositionMultiplier":null,"maxOrderQty":10000000,"maxPrice":1000000,"isInverse":true,"isQuanto":false,"makerFee":-0.00025,"takerFee":7.5E-4},
