@@ -242,6 +242,36 @@ mod tests {
     }
 
     #[test]
+    fn a_lot_of_any_size_moves_as_a_lot_of_one() {
+        let lot = q(1 << 60);
+        for n in 1..=8 {
+            let model = QueueModel::Probabilistic(Law::Power(n));
+            let [one, huge] = [1, 1 << 60].map(|unit: i64| {
+                let lots = by(7 * unit, 0, 3 * unit, 4 * unit);
+                shrink(model, Place::behind(q(4 * unit), q(unit)), lots, q(unit), 1.0).parts()
+            });
+            assert_eq!(one, huge, "power {n}");
+        }
+        assert_eq!(Place::behind(q(4 << 60), lot).shown(lot), Some(q(4 << 60)));
+    }
+
+    #[test]
+    fn a_place_is_known_however_far_it_is() {
+        let most = i128::from(i64::MAX);
+        for (parts, want) in [
+            (-1, 0),
+            (most - 2, i64::MAX - 2),
+            (most - 1, i64::MAX - 1),
+            (most, i64::MAX - 1),
+            (most + 1, i64::MAX - 1),
+            (i128::MAX, i64::MAX - 1),
+        ] {
+            assert_eq!(Place::from_parts(parts).parts(), Some(want), "{parts}");
+        }
+        assert_eq!(Place::UNKNOWN.parts(), None);
+    }
+
+    #[test]
     fn budgets_pay_what_is_ahead_first() {
         let lot = q(10);
         let ahead = Place::behind(q(25), lot);
