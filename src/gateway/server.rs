@@ -32,7 +32,7 @@ const GRACE: Duration = Duration::from_secs(2);
 #[derive(Debug, thiserror::Error)]
 pub enum GatewayError {
     /// A port cannot be had.
-    #[error("{address}: {cause}; try another --listen (port 0 takes a free one)")]
+    #[error("{address}: {cause}; try another port (0 takes a free one)")]
     Listen {
         /// Which.
         address: SocketAddr,
