@@ -338,10 +338,32 @@ fn history_reckons_contracts_in_what_they_settle_in() {
     assert_eq!(left, Some(rust_decimal::Decimal::ONE + amount("Total P&L")), "{said}");
 }
 
+#[test]
+fn a_port_that_is_taken_is_named_with_what_to_try() {
+    let run = Run::new();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    for arguments in [
+        &["serve", "bitmart_paper_trade", "--demo", "--listen", &address][..],
+        &["connect", "bitmart_paper_trade", "--demo", "--serve", &address, "-c", "balance"],
+    ] {
+        let said = run.show(arguments);
+        let why = said.contains(&address) && said.contains("try another port (0 takes a free one)");
+        assert!(said.starts_with("exit 1") && why, "{said}");
+    }
+}
+
 /// What a session says, one object a line.
 fn lines(said: &str) -> Vec<serde_json::Value> {
     let objects = said.lines().filter(|line| line.starts_with('{'));
     objects.map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// The answer to the command, of those that begin so, with that number from 0.
+fn answer<'a>(said: &'a [serde_json::Value], command: &str, at: usize) -> &'a serde_json::Value {
+    let mut found =
+        said.iter().filter(|line| line["command"].as_str().is_some_and(|c| c.starts_with(command)));
+    found.nth(at).unwrap_or_else(|| panic!("{command} {at}"))
 }
 
 fn number(value: &serde_json::Value) -> rust_decimal::Decimal {
@@ -364,11 +386,7 @@ fn a_session_on_bitmarts_contracts_is_what_its_page_says() {
     let said = run.show(&[&connect[..], &["--balance", "USDT=1000", "--json", "-c", &commands]].concat());
     assert!(said.starts_with("exit 0"), "{said}");
     let said = lines(&said);
-    let of = |command: &str, at: usize| {
-        let found =
-            said.iter().filter(|line| line["command"].as_str().is_some_and(|c| c.starts_with(command)));
-        found.clone().nth(at).unwrap_or_else(|| panic!("{command} {at}"))
-    };
+    let of = |command: &str, at: usize| answer(&said, command, at);
     let dec = |text: &str| text.parse::<rust_decimal::Decimal>().unwrap();
     let (bought, sold) =
         (number(&of("buy", 0)["order"]["avg_price"]), number(&of("sell", 0)["order"]["avg_price"]));
@@ -430,11 +448,7 @@ fn bitgets_contracts_on_usd_settle_in_their_coin() {
     let said = run.show(&[&connect[..], &options].concat());
     assert!(said.starts_with("exit 0"), "{said}");
     let said = lines(&said);
-    let of = |command: &str, at: usize| {
-        let found =
-            said.iter().filter(|line| line["command"].as_str().is_some_and(|c| c.starts_with(command)));
-        found.clone().nth(at).unwrap_or_else(|| panic!("{command} {at}"))
-    };
+    let of = |command: &str, at: usize| answer(&said, command, at);
     let dec = |text: &str| text.parse::<rust_decimal::Decimal>().unwrap();
     let near = |found: &serde_json::Value, want: rust_decimal::Decimal| {
         // The walk over a few prices rounds once at each.

@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 
 use super::DecodeError;
 use crate::market::decimal::parse_units;
-use crate::market::{Instrument, Price, Qty, Timestamp};
+use crate::market::{Instrument, Level, Price, Qty, Timestamp};
 
 /// The time of whole milliseconds, where nanoseconds can hold it.
 pub(crate) fn time_of(millis: i64) -> Option<Timestamp> {
@@ -138,6 +138,26 @@ pub(crate) fn write_price(out: &mut String, instrument: &Instrument, price: Pric
 /// A quantity with as many decimals as the lot has, more where it needs them.
 pub(crate) fn write_qty(out: &mut String, instrument: &Instrument, qty: Qty) {
     write_padded(out, qty.units(), instrument.qty_scale, instrument.rule.lot.units());
+}
+
+/// The size of a level in a change of a book: nothing but `0` where the level is gone.
+pub(crate) fn write_size(out: &mut String, instrument: &Instrument, qty: Qty) {
+    match qty.is_zero() {
+        true => out.push('0'),
+        false => write_qty(out, instrument, qty),
+    }
+}
+
+/// Levels as pairs of texts: `["65000.01","0.09458"],["65000.02","0"]`.
+pub(crate) fn write_levels(out: &mut String, instrument: &Instrument, levels: impl Iterator<Item = Level>) {
+    let mut first = true;
+    for Level { price, qty } in levels {
+        out.push_str(if std::mem::take(&mut first) { "[\"" } else { ",[\"" });
+        write_price(out, instrument, price);
+        out.push_str("\",\"");
+        write_size(out, instrument, qty);
+        out.push_str("\"]");
+    }
 }
 
 /// As many decimals as the step has, more where the value needs them: `0.30000` at a step of 0.00001.

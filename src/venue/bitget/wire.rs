@@ -17,7 +17,7 @@ use smol_str::{SmolStr, format_smolstr};
 
 use crate::market::{Group, Instrument, MarketEvent, Price, Print, Qty, Side, Timestamp};
 use crate::venue::news::Told;
-use crate::venue::text::{Number, Row, write_integer, write_price, write_qty, write_text};
+use crate::venue::text::{Number, Row, write_integer, write_price, write_qty, write_size, write_text};
 
 /// What symbols of spot begin with here; on the wire their market is beside them.
 pub(super) const SPOT: &str = "sp:";
@@ -206,10 +206,7 @@ pub(super) fn level_texts(instrument: &Instrument, event: &MarketEvent) -> Optio
     let MarketEvent::Level { side, price, qty } = *event else { return None };
     let mut texts = (String::with_capacity(16), String::with_capacity(16));
     write_price(&mut texts.0, instrument, price);
-    match qty.is_zero() {
-        true => texts.1.push('0'),
-        false => write_qty(&mut texts.1, instrument, qty),
-    }
+    write_size(&mut texts.1, instrument, qty);
     Some((side, texts.0.into(), texts.1.into()))
 }
 

@@ -20,7 +20,7 @@ use crate::market::{
     Timestamp, TradingRule,
 };
 use crate::venue::catalogue::Entry;
-use crate::venue::text::{write_integer, write_price, write_qty, write_text};
+use crate::venue::text::{write_integer, write_levels, write_price, write_qty, write_text};
 
 /// The table of incremental books.
 pub const INCREASE: &str = "spot/depth/increase100";
@@ -158,21 +158,6 @@ pub fn write_increase(
     out.push_str(if snapshot { depth::SNAPSHOT } else { depth::UPDATE });
     write_integer(out, version);
     out.push_str(depth::CLOSE);
-}
-
-fn write_levels(out: &mut String, instrument: &Instrument, levels: impl Iterator<Item = Level>) {
-    let mut first = true;
-    for Level { price, qty } in levels {
-        out.push_str(if first { "[\"" } else { ",[\"" });
-        write_price(out, instrument, price);
-        out.push_str("\",\"");
-        match qty.is_zero() {
-            true => out.push('0'),
-            false => write_qty(out, instrument, qty),
-        }
-        out.push_str("\"]");
-        first = false;
-    }
 }
 
 /// A trade frame of the prints of a group, an element each.

@@ -13,12 +13,13 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use crate::market;
 use crate::market::decimal::parse_units;
 use crate::market::{Group, GroupKind, Instrument, MarketEvent, Pair, Print, Product, RuleOrigin, Side};
 use crate::sim::Rate;
 use crate::venue::catalogue::Entry;
 use crate::venue::rules::Rules;
-use crate::venue::text::{Number, write_integer, write_price, write_qty, write_text};
+use crate::venue::text::{Number, write_integer, write_levels, write_price, write_qty, write_text};
 
 /// The channel of whole books and their changes, v3.
 pub(super) const FULL_BOOK: &str = "orderbook/full";
@@ -165,28 +166,18 @@ pub(super) fn write_book(out: &mut String, instrument: &Instrument, group: &Grou
     out.push_str(",\"s\":");
     write_integer(out, sequence);
     out.push_str(",\"a\":[");
-    write_levels(out, instrument, group, Side::Sell);
+    write_levels(out, instrument, levels(group, Side::Sell));
     out.push_str("],\"b\":[");
-    write_levels(out, instrument, group, Side::Buy);
+    write_levels(out, instrument, levels(group, Side::Buy));
     out.push_str("]}}}");
 }
 
-fn write_levels(out: &mut String, instrument: &Instrument, group: &Group<'_>, wanted: Side) {
-    let mut first = true;
-    for event in group.events {
-        let MarketEvent::Level { side, price, qty } = *event else { continue };
-        if side == wanted {
-            out.push_str(if first { "[\"" } else { ",[\"" });
-            write_price(out, instrument, price);
-            out.push_str("\",\"");
-            match qty.is_zero() {
-                true => out.push('0'),
-                false => write_qty(out, instrument, qty),
-            }
-            out.push_str("\"]");
-            first = false;
-        }
-    }
+/// The levels of a side that a group speaks of.
+fn levels(group: &Group<'_>, wanted: Side) -> impl Iterator<Item = market::Level> {
+    group.events.iter().filter_map(move |event| match *event {
+        MarketEvent::Level { side, price, qty } if side == wanted => Some(market::Level { price, qty }),
+        _ => None,
+    })
 }
 
 /// A trade frame of v3 of the prints of a group. `next_id` numbers those without an id; the exchange's are numbers.

@@ -20,7 +20,7 @@ use crate::market::{
     FinePrice, FundingRate, Group, GroupKind, Instrument, MarketEvent, Print, Side, Timestamp,
 };
 use crate::venue::news::Told;
-use crate::venue::text::{Number, Row, write_integer, write_price, write_qty, write_text};
+use crate::venue::text::{Number, Row, write_integer, write_price, write_qty, write_size, write_text};
 
 /// Any frame.
 #[derive(Debug, Deserialize)]
@@ -166,10 +166,7 @@ fn write_levels(out: &mut String, instrument: &Instrument, group: &Group<'_>, wa
             out.push('"');
             write_price(out, instrument, price);
             out.push_str("\",\"");
-            match qty.is_zero() {
-                true => out.push('0'),
-                false => write_qty(out, instrument, qty),
-            }
+            write_size(out, instrument, qty);
             out.push('"');
         } else {
             write_integer(out, price.units());
