@@ -570,7 +570,11 @@ impl SimulatedExchange {
             match (before.margin, holding.margin) {
                 (_, MarginMode::Cross) => (leg.margin, leg.reserve) = (Money::ZERO, Money::ZERO),
                 (MarginMode::Cross, MarginMode::Isolated) => leg.margin = now,
-                (MarginMode::Isolated, MarginMode::Isolated) => leg.margin += now - was,
+                // What a coin must put aside moves with its price: of what was put aside no more comes back than the
+                // position can spare now.
+                (MarginMode::Isolated, MarginMode::Isolated) => {
+                    leg.margin = (leg.margin + now - was).max(leg.margin.min(now));
+                }
             }
             if reserves && holding.margin == MarginMode::Isolated {
                 leg.reserve = settling.up(contract.closing_fee(leg.qty, value, settling.value(now), taker));
