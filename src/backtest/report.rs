@@ -172,10 +172,7 @@ fn numbers(page: &mut Page, summary: &Summary) {
             ("filled whole", results.orders_filled.to_string()),
             ("cancelled", results.orders_cancelled.to_string()),
             ("refused", results.refused().replace(" refused", "")),
-            (
-                "fills",
-                format!("{} ({} maker, {} taker)", results.fills, results.maker_fills, results.taker_fills),
-            ),
+            ("fills", results.filled()),
             ("volume", format!("{} {}", results.volume_base, summary.amount_unit)),
             ("volume, worth", format!("{} {}", results.volume_quote, summary.quote_asset)),
             ("fees paid", if fees.is_empty() { "0".to_owned() } else { fees.join(", ") }),

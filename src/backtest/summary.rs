@@ -75,6 +75,9 @@ pub struct Results {
     pub maker_fills: u64,
     /// Fills as taker.
     pub taker_fills: u64,
+    /// How many fills rest on which evidence; left out where there is no fill.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub evidence: BTreeMap<&'static str, u64>,
     /// Traded of the first pair, in its quantity unit.
     pub volume_base: String,
     /// Traded of all pairs with the first pair's quote, in quote: price × amount of spot, what contracts are worth.
@@ -181,15 +184,27 @@ pub struct Summary {
 impl Results {
     /// How many orders were refused, with the reasons: `3 refused (2 insufficient balance, 1 …)`.
     pub fn refused(&self) -> String {
-        let mut each: Vec<(&str, u64)> =
-            self.rejections.iter().map(|(reason, count)| (*reason, *count)).collect();
-        each.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
-        let each: Vec<String> = each.into_iter().map(|(reason, count)| format!("{count} {reason}")).collect();
-        match each.as_slice() {
-            [] => format!("{} refused", self.orders_rejected),
-            some => format!("{} refused ({})", self.orders_rejected, some.join(", ")),
+        match counts(&self.rejections) {
+            none if none.is_empty() => format!("{} refused", self.orders_rejected),
+            some => format!("{} refused ({some})", self.orders_rejected),
         }
     }
+
+    /// How many fills there were, and on which evidence: `3 (2 maker, 1 taker; evidence: 2 print, 1 book)`.
+    pub fn filled(&self) -> String {
+        let each = format!("{} maker, {} taker", self.maker_fills, self.taker_fills);
+        match counts(&self.evidence) {
+            none if none.is_empty() => format!("{} ({each})", self.fills),
+            some => format!("{} ({each}; evidence: {some})", self.fills),
+        }
+    }
+}
+
+/// How often what was seen, the most frequent first: `2 print, 1 book`.
+fn counts(seen: &BTreeMap<&'static str, u64>) -> String {
+    let mut each: Vec<(&str, u64)> = seen.iter().map(|(name, count)| (*name, *count)).collect();
+    each.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    each.into_iter().map(|(name, count)| format!("{count} {name}")).collect::<Vec<_>>().join(", ")
 }
 
 impl Summary {
@@ -306,6 +321,7 @@ impl Finished {
             fills: tally.fills,
             maker_fills: tally.makers,
             taker_fills: tally.fills - tally.makers,
+            evidence: tally.evidence.clone(),
             volume_base: Plain::new(tally.volumes(first).0, scale).to_string(),
             volume_quote: volume_quote.normalize().to_string(),
             fees: fees(lane),

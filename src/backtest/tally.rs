@@ -57,6 +57,8 @@ pub(super) struct Tally {
     pub(super) reasons: BTreeMap<&'static str, u64>,
     pub(super) fills: u64,
     pub(super) makers: u64,
+    /// How many fills rest on which evidence.
+    pub(super) evidence: BTreeMap<&'static str, u64>,
     markets: Vec<MarketTally>,
     /// Paid by connector, then by asset.
     fees: Vec<Vec<Money>>,
@@ -145,6 +147,7 @@ impl Tally {
     fn fill(&mut self, venue: usize, first_market: u32, fill: &Fill) {
         self.fills += 1;
         self.makers += u64::from(fill.liquidity == Liquidity::Maker);
+        *self.evidence.entry(fill.evidence.name()).or_default() += 1;
         let paid = self.fees.get_mut(venue).and_then(|fees| fees.get_mut(usize::from(fill.fee_asset)));
         if let Some(paid) = paid {
             *paid += fill.fee;

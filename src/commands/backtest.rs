@@ -415,10 +415,7 @@ fn print(summary: &Summary, args: &Args, out: &mut dyn Write) -> std::io::Result
                 results.refused()
             ),
         ),
-        (
-            "fills",
-            format!("{} ({} maker, {} taker)", results.fills, results.maker_fills, results.taker_fills),
-        ),
+        ("fills", results.filled()),
         ("volume", volume_words(summary)),
         ("position", position_words(summary)),
         ("fees", if fees.is_empty() { "none".to_owned() } else { fees.join(", ") }),

@@ -22,7 +22,10 @@ use crate::feed::merge::{AnySource, Merge};
 use crate::feed::recording::{Opened, RecordingOptions};
 use crate::feed::synth::{DEMO_LENGTH, DEMO_SEED, SynthConfig, SynthError};
 use crate::feed::warnings::Warnings;
-use crate::market::{Instrument, Pair, PairError, Product, RuleOrigin, Source, SourceError, parse_duration};
+use crate::market::{
+    FeedDepth, Instrument, InstrumentId, Pair, PairError, Product, RuleOrigin, Source, SourceError,
+    parse_duration,
+};
 use crate::sim::Rate;
 use crate::venue::catalogue::{Catalogue, CatalogueError, Entry};
 use crate::venue::connectors::{self, Connector};
@@ -292,6 +295,18 @@ fn trades(connector: &Connector, instrument: &Instrument) -> bool {
     instrument.origin == RuleOrigin::File || own
 }
 
+/// What fills rest on where a market shows less than a book (`docs/fills.md`, rule 14).
+const fn shows(depth: FeedDepth) -> Option<&'static str> {
+    match depth {
+        FeedDepth::Full | FeedDepth::Levels(2..) | FeedDepth::News => None,
+        FeedDepth::Levels(_) => Some("best prices alone: of an order behind them nobody knows what is ahead"),
+        FeedDepth::Prints => Some("prints alone: an order fills on prints beyond its price (evidence: thin)"),
+        FeedDepth::Candles => Some(
+            "candles alone: an order fills where their path goes beyond its price, for a tenth of their volume (evidence: thin)",
+        ),
+    }
+}
+
 /// All sources as one.
 struct Built {
     source: AnySource,
@@ -432,6 +447,9 @@ impl Plan {
             all.instruments().iter().filter(|instrument| instrument.origin == RuleOrigin::Inferred);
         notes.extend(inferred.map(|instrument| {
             format!("{}: no rules are known; tick and lot are inferred from the data (--instruments FILE describes it)", instrument.pair)
+        }));
+        notes.extend(all.instruments().iter().enumerate().filter_map(|(at, instrument)| {
+            Some(format!("{}: {}", instrument.pair, shows(all.depth(InstrumentId(at as u32)))?))
         }));
         Ok(Built { source: Box::new(all), notes, late_prints, told })
     }
