@@ -627,3 +627,20 @@ fn a_perpetual_is_quoted_like_spot() {
     }
     assert!(sums.len() > 10 && sums.values().all(rust_decimal::Decimal::is_zero), "{sums:?}");
 }
+
+/// A strategy that sets leverage and position mode itself takes those of the command line, unless it is told its own.
+#[test]
+fn a_strategy_takes_the_leverage_of_the_command_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |more: &str| {
+        let words = "backtest --connector phemex_perpetual_paper_trade --synth 7 --pair BTC-USDT --json --to 1767571260000000000 \
+                     --strategy perpetual_market_making --leverage 25 --position-mode hedge";
+        let words: Vec<&str> = words.split_whitespace().chain(more.split_whitespace()).collect();
+        let (code, out) = papertape(folder.path(), &words);
+        assert_eq!(code, 0, "{out}");
+        let parameters = serde_json::from_str::<Value>(&out).unwrap()["parameters"].clone();
+        ["leverage", "position_mode"].map(|key| parameters[key].as_str().unwrap().to_owned())
+    };
+    assert_eq!(run(""), ["25", "hedge"]);
+    assert_eq!(run("--set leverage=3 --set position_mode=One-way"), ["3", "One-way"]);
+}

@@ -151,13 +151,23 @@ impl Args {
         }
     }
 
-    /// The parameters of `--config` and `--set`.
+    /// The parameters of `--config` and `--set`; leverage and position mode of a strategy that sets them are those of
+    /// `--leverage` and `--position-mode`, where they are said nowhere else.
     fn parameters(
         &self,
         kind: &StrategyKind,
         global: &Global,
     ) -> Result<Parameters, Box<dyn std::error::Error>> {
         let mut parameters = Parameters::default();
+        let leverage = self.sim.leverage.map(|leverage| leverage.to_string());
+        let mode = self.sim.position_mode.map(|mode| mode.name().to_owned());
+        for (key, value) in [("leverage", leverage), ("position_mode", mode)] {
+            if let Some(value) = value
+                && kind.parameters.iter().any(|known| known.key == key)
+            {
+                parameters.set(key, &value);
+            }
+        }
         if let Some(file) = &global.config {
             let fail = |what: String| DeskError::failed(format!("{}: {what}", file.display()));
             let text = std::fs::read_to_string(file).map_err(|error| fail(error.to_string()))?;
