@@ -10,6 +10,7 @@
 mod dice;
 mod model;
 mod teller;
+mod tide;
 
 use std::path::Path;
 use std::str::FromStr;

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use super::dice::Dice;
 use super::teller::Teller;
+use super::tide::Tide;
 use super::{Crash, Walk, usual_price};
 use crate::market::{
     EventLog, GroupKind, Instrument, InstrumentId, MarketEvent, Price, Product, Qty, Side, Timestamp,
@@ -15,6 +16,8 @@ use crate::sim::FundingTimes;
 
 /// Levels a side, as many as the feed shows.
 const LEVELS: usize = 100;
+/// How far from its best price a level may stand, in ticks.
+const SPAN: i64 = 1_000;
 /// Instants a second when nothing excites the market, and how much each excites it, for how long.
 const CALM_RATE: f64 = 8.0;
 const EXCITEMENT: f64 = 1.5;
@@ -43,10 +46,14 @@ pub(super) struct Model {
     crash: Option<Crash>,
     /// The price that the fair price is drawn to, in ticks.
     anchor: f64,
-    /// The slow part of the fair price but for the crash, in ticks.
+    /// The slow part of the fair price but for the crash and the tide, in ticks.
     fair: f64,
+    /// What the tide adds.
+    swell: f64,
     /// The fast part: what comes and goes around it within seconds.
     flutter: f64,
+    /// What comes and goes over hours.
+    tide: Tide,
     /// How far the slow part moves in a second, in ticks.
     volatility: f64,
     /// The usual size of a level, in lots.
@@ -96,7 +103,9 @@ impl Model {
             crash,
             anchor,
             fair: anchor,
+            swell: 0.0,
             flutter: 0.0,
+            tide: Tide::new((seed, &instrument.symbol), anchor, walk),
             volatility: (anchor * 1.5e-7).max(0.4),
             level,
             excitement: 0.0,
@@ -156,6 +165,7 @@ impl Model {
         if self.dice.chance(wait / LEAP_EVERY) {
             self.fair += LEAP * self.volatility * self.dice.normal();
         }
+        self.swell = self.tide.pass(wait, self.now);
         self.flutter +=
             FLUTTER * wait.sqrt() * self.dice.normal() - self.flutter * (wait / FLUTTER_TIME).min(1.0);
         // Far from zero, where prices would end.
@@ -164,7 +174,7 @@ impl Model {
 
     fn fair_now(&self) -> f64 {
         let scale = self.crash.map_or(1.0, |crash| crash.scale(self.now));
-        ((self.fair + self.flutter) * scale).max(1.5 * LEVELS as f64)
+        ((self.fair + self.swell + self.flutter) * scale).max(1.5 * LEVELS as f64)
     }
 
     fn best(&self, side: Side) -> i64 {
@@ -308,11 +318,13 @@ impl Model {
         (self.dice.log_normal(profile * self.level, 0.8) as i64).max(1)
     }
 
-    /// Fills each side up to its levels from behind, and cuts off what is too much.
+    /// Cuts off what is too much on each side or too far away, and fills it up to its levels: from behind, or where there
+    /// is no more room behind, in between.
     fn make_books(&mut self) {
         for side in Side::BOTH {
-            while self.book[side.index()].len() > LEVELS {
-                let Some(worst) = self.book[side.index()].last().copied() else { break };
+            while let Some(worst) = self.book[side.index()].last().copied()
+                && (self.book[side.index()].len() > LEVELS || self.is_far(side, worst.price))
+            {
                 self.set(side, worst.price, 0);
             }
             while self.book[side.index()].len() < LEVELS {
@@ -320,7 +332,11 @@ impl Model {
                 let gap = 1 + self.dice.exponential(depth as f64 / 12.0) as i64;
                 let from = self.book[side.index()].last().map(|level| level.price);
                 let from = from.unwrap_or_else(|| self.inside(side, self.fair_now() as i64));
-                let at = side.worsen(price(from), gap).units();
+                let behind = side.worsen(price(from), gap).units();
+                let (depth, at) = match self.is_far(side, behind) {
+                    true => self.free(side),
+                    false => (depth, behind),
+                };
                 if at < 1 {
                     break;
                 }
@@ -328,6 +344,22 @@ impl Model {
                 self.set(side, at, size);
             }
         }
+    }
+
+    fn is_far(&self, side: Side, at: i64) -> bool {
+        self.book[side.index()].first().is_some_and(|best| (best.price - at).abs() > SPAN)
+    }
+
+    /// A price without a level, and how deep it lies: drawn so that gaps grow with the depth as they do from behind, where
+    /// the distance to a depth d comes to about d + d²/24.
+    fn free(&mut self, side: Side) -> (usize, i64) {
+        let depth = self.dice.between(0.0, LEVELS as f64);
+        let away = (depth + depth * depth / 24.0) as i64;
+        let mut at = side.worsen(price(self.best(side)), away).units();
+        while self.size_at(side, at) > 0 {
+            at = side.worsen(price(at), 1).units();
+        }
+        (depth as usize, at)
     }
 
     /// Sets a level's size; zero takes it away.

@@ -138,6 +138,40 @@ fn every_message_is_sound() {
     }
 }
 
+/// However long it runs, the book stays a book: dense around its middle, with nothing left behind far away that a large
+/// taker could reach.
+#[test]
+fn the_book_stays_together() {
+    let mut market = SynthConfig { seed: 3, ..pairs(&["BTC-USDT"], 3) }.market();
+    let mut books = Books::of(&market);
+    let (mut beside, mut looks, mut near) = (0_i64, 0_u32, 0);
+    while market.advance().unwrap().is_some_and(|now| now < START.plus(Duration::from_secs(2_400))) {
+        let group = market.group();
+        let before =
+            [Side::Buy, Side::Sell].map(|side| books.0[0].best(side).map(|level| level.price.units()));
+        let book = books.apply(&group);
+        for event in group.events {
+            if let (MarketEvent::Trade(print), [Some(bid), Some(ask)]) = (event, before) {
+                beside = beside.max((print.price.units() - (bid + ask) / 2).abs());
+            }
+        }
+        if group.receive_time < START.plus(Duration::from_secs(1_800)) {
+            continue;
+        }
+        for side in Side::BOTH {
+            let best = book.best(side).unwrap().price.units();
+            let away = |level: crate::market::Level| (level.price.units() - best).abs();
+            assert!(book.levels(side).all(|level| away(level) <= 1_000), "at {}", group.receive_time);
+            near += book.levels(side).filter(|level| away(*level) <= 100).count();
+            looks += 1;
+        }
+    }
+    assert!(beside <= 500, "a print {beside} ticks from the middle");
+    // A book that has just opened has 38 levels within a hundred ticks.
+    let near = near / looks as usize;
+    assert!((25..=60).contains(&near), "{near} levels near the touch");
+}
+
 /// Prints take the best level first, never more than stands there.
 fn assert_prints_lie_at_the_touch(book: &OrderBook, group: &Group<'_>) {
     let mut walks = Side::BOTH.map(|side| book.levels(side).collect::<Vec<_>>().into_iter());
@@ -334,5 +368,5 @@ fn a_contract_is_told_of_beside_an_unchanged_market() {
     assert!(seconds.len() > 1_200);
 }
 
-/// The hash of the market above as it was before contracts were told of.
-const WITHOUT_NEWS: u64 = 13_473_381_162_624_593_603;
+/// The hash of the market above without what is told beside it.
+const WITHOUT_NEWS: u64 = 13_034_447_845_954_913_878;
