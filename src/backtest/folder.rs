@@ -1,21 +1,25 @@
 //! The output folder: it has its name only when it is whole.
 
-use std::fs;
+use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
 /// What says that a folder holds a backtest.
 const MARK: &str = "summary.json";
+/// Who fills a folder holds this file in it locked, so that one whose process was killed is told from one at work.
+const LOCK: &str = "lock";
 
 /// A folder being filled beside its place. Dropped before [`finish`](Self::finish), nothing is left.
 pub(super) struct Folder {
     part: PathBuf,
     place: PathBuf,
+    lock: File,
     finished: bool,
 }
 
 impl Folder {
-    /// Begins a folder that will be at `place`. A backtest that is there will be replaced; anything else is refused.
+    /// Begins a folder that will be at `place`. A backtest that is there will be replaced, and what a killed one left
+    /// beside it is cleared away; anything else is refused, and so is a folder that another process fills.
     pub(super) fn create(place: &Path) -> io::Result<Self> {
         let name = place.file_name().ok_or_else(|| io::Error::other("names no folder"))?.to_string_lossy();
         let in_use = |what: &str| io::Error::new(io::ErrorKind::AlreadyExists, what.to_owned());
@@ -29,9 +33,26 @@ impl Folder {
         if let Some(above) = above {
             fs::create_dir_all(above)?;
         }
-        let part = place.with_file_name(format!(".{name}.{}.part", std::process::id()));
-        fs::create_dir(&part)?;
-        Ok(Self { part, place: place.to_owned(), finished: false })
+        let part = place.with_file_name(format!(".{name}.part"));
+        fs::create_dir_all(&part)?;
+        let lock = File::create(part.join(LOCK))?;
+        if let Err(TryLockError::WouldBlock) = lock.try_lock() {
+            return Err(in_use("is being written by another backtest; name another folder"));
+        }
+        // Killed between two renames, it left the one before under another name.
+        let old = part.with_extension("old");
+        match (old.exists(), place.exists()) {
+            (true, true) => fs::remove_dir_all(&old)?,
+            (true, false) => fs::rename(&old, place)?,
+            (false, _) => {}
+        }
+        for entry in fs::read_dir(&part)? {
+            let entry = entry?;
+            if entry.file_name() != LOCK {
+                fs::remove_file(entry.path())?;
+            }
+        }
+        Ok(Self { part, place: place.to_owned(), lock, finished: false })
     }
 
     /// Where a file is written.
@@ -54,6 +75,8 @@ impl Folder {
             return Err(error);
         }
         self.finished = true;
+        self.lock.unlock()?;
+        fs::remove_file(self.place.join(LOCK))?;
         if had_one { fs::remove_dir_all(&old) } else { Ok(()) }
     }
 }
@@ -98,6 +121,28 @@ mod tests {
         // Dropped, the one before stays.
         drop(Folder::create(&place).unwrap());
         assert_eq!(fs::read_to_string(place.join(MARK)).unwrap(), "two");
+    }
+
+    #[test]
+    fn what_a_killed_one_left_is_cleared_and_one_at_work_is_not() {
+        let home = tempfile::tempdir().unwrap();
+        let place = home.path().join("run");
+        let folder = Folder::create(&place).unwrap();
+        fs::write(folder.file("ledger.csv"), "half").unwrap();
+        let error = Folder::create(&place).err().unwrap();
+        assert_eq!(error.to_string(), "is being written by another backtest; name another folder");
+        assert_eq!(fs::read_to_string(folder.file("ledger.csv")).unwrap(), "half");
+        // A process that is killed drops nothing; the system lets go of its locks.
+        folder.lock.unlock().unwrap();
+        std::mem::forget(folder);
+        let folder = Folder::create(&place).unwrap();
+        fs::write(folder.file(MARK), "whole").unwrap();
+        folder.finish().unwrap();
+        assert_eq!((names(home.path()), names(&place)), (vec!["run".into()], vec![MARK.into()]));
+        // Killed while the old one was out of the way.
+        fs::rename(&place, home.path().join(".run.old")).unwrap();
+        drop(Folder::create(&place).unwrap());
+        assert_eq!((names(home.path()), names(&place)), (vec!["run".into()], vec![MARK.into()]));
     }
 
     #[test]
