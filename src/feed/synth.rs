@@ -4,8 +4,8 @@
 //! them, [`Market`] is the [`Source`] that decodes them. Receive times are whole microseconds, exchange times whole
 //! milliseconds, and no two messages of a symbol share a receive time.
 //!
-//! Never here: a file being written. The parts: `model` is one instrument's market, `teller` what is told
-//! of a contract beside it, `dice` the random draws.
+//! Never here: a file being written. The parts: `model` is one instrument's market, `tide` what takes its
+//! price away from where it opened, `teller` what is told of a contract beside it, `dice` the random draws.
 
 mod dice;
 mod model;
