@@ -4,7 +4,9 @@ use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
 use super::account::{About, Accounts, Contract, FeeModel, Listed, Positions, Posting, SavedPositions};
-use super::matching::{Applied, Counters, Floor, Market, Orders, SavedMarket, Slot, Units, fact, unborn};
+use super::matching::{
+    Applied, Calm, Counters, Floor, Market, Orders, SavedMarket, Slot, Units, fact, unborn,
+};
 use super::schedule::{Due, Pending, Schedule};
 use super::{
     Admin, Cause, Digest, Input, MarketConfig, OrderEvent, OrderState, Owner, PublicTrade, QueueModel, Rate,
@@ -205,8 +207,8 @@ impl SimulatedExchange {
         let applied = match market.apply_idle(self.now, group, self.config.crossed) {
             Some(applied) => applied,
             None => match market.apply_calm(self.now, group) {
-                Some(false) => Applied::default(),
-                crosses => self.on_floor(group, crosses.is_some(), updates),
+                Calm::Whole => Applied::default(),
+                calm => self.on_floor(group, calm, updates),
             },
         };
         self.stats.crossed += u64::from(applied.crossed);
@@ -216,14 +218,14 @@ impl SimulatedExchange {
         }
     }
 
-    /// A group meets orders; `in_book`: its levels are in the book already.
+    /// A group meets orders; `so_far`: how far it came without them.
     #[inline(never)]
-    fn on_floor(&mut self, group: &Group<'_>, in_book: bool, updates: &mut Vec<Update>) -> Applied {
+    fn on_floor(&mut self, group: &Group<'_>, so_far: Calm, updates: &mut Vec<Update>) -> Applied {
         let Some(mut floor) = self.floor(group.instrument, updates) else { return Applied::default() };
-        if in_book {
-            floor.settle_group(group.exchange_time, None, Applied::default())
-        } else {
-            floor.apply(group)
+        match so_far {
+            Calm::No => floor.apply(group),
+            Calm::Until(event) => floor.apply_rest(group, event),
+            Calm::Whole | Calm::Crosses => floor.settle_group(group.exchange_time, None, Applied::default()),
         }
     }
 

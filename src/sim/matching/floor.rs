@@ -57,16 +57,21 @@ impl Floor<'_> {
     /// Applies one group, whole, and then lets it do to orders what it does.
     pub(crate) fn apply(&mut self, group: &Group<'_>) -> Applied {
         self.market.touched = Touched::default();
-        let mut applied = Applied::default();
         let resync = !self.market.trusted;
         if group.kind == GroupKind::Snapshot {
             self.snapshot(group, resync);
         }
-        let levels = group.kind != GroupKind::Snapshot;
         self.market.memory.iter_mut().for_each(|memory| memory.reserve(self.now, group.events.len()));
+        self.apply_rest(group, 0)
+    }
+
+    /// The same for a group that is in the book up to `event`.
+    pub(crate) fn apply_rest(&mut self, group: &Group<'_>, event: usize) -> Applied {
+        let mut applied = Applied::default();
+        let levels = group.kind != GroupKind::Snapshot;
         let windows = self.market.windows_after(group);
         let mut prints: Option<(Price, Price)> = None;
-        for event in group.events {
+        for event in &group.events[event..] {
             match event {
                 MarketEvent::Level { side, price, qty } if levels => {
                     self.level(*side, *price, *qty, windows[side.index()]);

@@ -1,11 +1,11 @@
 //! When an order fills: the book of one instrument, its paper orders, and the rules of `docs/fills.md`.
 //!
-//! [`Market`] is one instrument's state. While no paper order is alive and nothing is taken, a group touches only the
-//! book and the last second's memory ([`Market::apply_idle`]); otherwise it goes through the [`Floor`], which also
-//! holds the accounts that fills change.
+//! [`Market`] is one instrument's state. What concerns no paper order touches only the book and the last second's memory
+//! (`calm`); the rest goes through the [`Floor`], which also holds the accounts that fills change.
 //! Never here: when a request arrives (`schedule`), how money moves (`account`).
 
 mod amend;
+mod calm;
 mod contract;
 mod floor;
 mod follow;
@@ -22,6 +22,7 @@ mod thin;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+pub(crate) use calm::Calm;
 pub(crate) use floor::{Counters, Floor};
 pub(crate) use place::unborn;
 pub(crate) use resting::{Orders, Slot};
@@ -211,105 +212,6 @@ impl Market {
             && self.waiting.is_empty()
             && self.door.is_empty();
         self.idle = self.calm && self.resting.iter().all(Resting::is_empty);
-    }
-
-    /// Applies a group that can concern no order: true, or false where it must go through the floor.
-    #[inline]
-    pub(crate) fn apply_idle(
-        &mut self,
-        now: Timestamp,
-        group: &Group<'_>,
-        crossed: CrossedBook,
-    ) -> Option<Applied> {
-        if !self.idle || !self.trusted || !self.trading || group.kind != GroupKind::Update {
-            return None;
-        }
-        let mut touched = Touched::default();
-        let rows = group.events.len();
-        self.memory[0].reserve(now, rows);
-        self.memory[1].reserve(now, rows);
-        for (at, event) in group.events.iter().enumerate() {
-            match event {
-                MarketEvent::Level { side, price, qty } => {
-                    let before = self.book.set(*side, *price, *qty);
-                    self.memory[side.index()].changed(now, *price, before, *qty);
-                    touched.note(*side);
-                }
-                MarketEvent::Trade(print) => {
-                    if let Some(side) = self.note_print(now, print) {
-                        self.memory[side.index()].printed(now, print.price, print.qty, |_, _| ());
-                    }
-                }
-                MarketEvent::News(_) => {}
-                MarketEvent::Distrust | MarketEvent::Trading(_) | MarketEvent::Candle(_) => {
-                    self.touched = touched;
-                    return Some(self.rest_of_group(now, &group.events[at..], crossed));
-                }
-            }
-        }
-        let looks = touched.any() && self.book.is_crossed();
-        self.touched = touched;
-        Some(if looks { self.uncross(crossed) } else { Applied::default() })
-    }
-
-    /// Applies a group of levels none of which stands at the price of a resting paper order: they change the book and the
-    /// memory and nothing else, as on the floor. `None` where it is no such group, and nothing was done; else whether
-    /// anything crosses now, which is for the floor to [settle](Floor::settle_group).
-    #[inline]
-    pub(crate) fn apply_calm(&mut self, now: Timestamp, group: &Group<'_>) -> Option<bool> {
-        if !self.calm || !self.trusted || !self.trading || group.kind != GroupKind::Update {
-            return None;
-        }
-        let concerns_nobody = |event: &MarketEvent| match event {
-            MarketEvent::Level { side, price, .. } => self.resting[side.index()].queue_at(*price).is_none(),
-            _ => false,
-        };
-        if !group.events.iter().all(concerns_nobody) {
-            return None;
-        }
-        self.touched = Touched::default();
-        self.memory.iter_mut().for_each(|memory| memory.reserve(now, group.events.len()));
-        for event in group.events {
-            if let MarketEvent::Level { side, price, qty } = event {
-                let before = self.book.set(*side, *price, *qty);
-                self.memory[side.index()].changed(now, *price, before, *qty);
-                self.touched.note(*side);
-            }
-        }
-        let meets = |side: Side| {
-            let own = self.resting[side.index()].best();
-            let best = self.book.best_price(side.opposite());
-            own.zip(best).is_some_and(|(own, best)| side.crosses(own, best))
-        };
-        Some(self.book.is_crossed() || meets(Side::Buy) || meets(Side::Sell))
-    }
-
-    /// The rest of a group that was begun as idle, from a halt or a break in it: what follows is applied as ever, as
-    /// far as it may count.
-    #[cold]
-    fn rest_of_group(&mut self, now: Timestamp, events: &[MarketEvent], crossed: CrossedBook) -> Applied {
-        let mut applied = Applied::default();
-        for event in events {
-            match event {
-                MarketEvent::Level { side, price, qty } => {
-                    let before = self.book.set(*side, *price, *qty);
-                    self.touched.note(*side);
-                    if self.trusted {
-                        self.memory[side.index()].changed(now, *price, before, *qty);
-                    }
-                }
-                MarketEvent::Trade(print) => {
-                    let hit = self.note_print(now, print);
-                    if let Some(side) = hit.filter(|_| self.trusted && self.trading) {
-                        self.memory[side.index()].printed(now, print.price, print.qty, |_, _| ());
-                    }
-                }
-                MarketEvent::Distrust => applied = self.distrust(),
-                MarketEvent::Trading(trading) => self.trading = *trading,
-                MarketEvent::Candle(_) | MarketEvent::News(_) => {}
-            }
-        }
-        if self.trusted && self.book.is_crossed() { self.uncross(crossed) } else { applied }
     }
 
     /// The book cannot be believed until the next snapshot.

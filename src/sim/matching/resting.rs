@@ -426,7 +426,12 @@ pub(crate) struct Resting {
     spare: Vec<LogEntry>,
     best: Option<Price>,
     worst: Option<Price>,
+    /// The lowest and the highest price of an order; a range that nothing is in where there is none.
+    range: (Price, Price),
 }
+
+/// Nothing is in it.
+const NOWHERE: (Price, Price) = (Price::from_units(i64::MAX), Price::from_units(i64::MIN));
 
 impl Resting {
     pub(crate) fn new(side: Side, tick: Price) -> Self {
@@ -438,31 +443,37 @@ impl Resting {
             spare: Vec::new(),
             best: None,
             worst: None,
+            range: NOWHERE,
         }
     }
 
+    #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         self.best.is_none()
     }
 
+    #[inline]
     pub(crate) fn best(&self) -> Option<Price> {
         self.best
     }
 
-    /// Whether an order rests at `price`; two compares for nearly every row of a tape.
+    /// The queue of the orders that rest at `price`; two compares for nearly every row of a tape.
     #[inline]
     pub(crate) fn queue_at(&self, price: Price) -> Option<u32> {
-        match (self.best, self.worst) {
-            (Some(best), Some(worst))
-                if !self.side.better(price, best) && !self.side.better(worst, price) =>
-            {
-                match self.prices.get(price) {
-                    0 => None,
-                    slot => Some((slot - 1) as u32),
-                }
-            }
-            _ => None,
+        let (low, high) = self.range;
+        if price < low || price > high {
+            return None;
         }
+        match self.prices.get(price) {
+            0 => None,
+            slot => Some((slot - 1) as u32),
+        }
+    }
+
+    /// Whether a print at `price` reaches an order: one there, or at a better price.
+    #[inline]
+    pub(crate) fn is_reached(&self, price: Price) -> bool {
+        self.best.is_some_and(|best| self.side.at_or_better(best, price))
     }
 
     #[inline]
@@ -534,6 +545,7 @@ impl Resting {
         if self.worst.is_none_or(|worst| self.side.better(worst, price)) {
             self.worst = Some(price);
         }
+        self.range = (self.range.0.min(price), self.range.1.max(price));
         queue
     }
 
@@ -564,6 +576,10 @@ impl Resting {
         if self.worst == Some(price) {
             self.worst = self.prices.worst().map(|(price, _)| price);
         }
+        self.range = match (self.best, self.worst) {
+            (Some(best), Some(worst)) => (best.min(worst), best.max(worst)),
+            _ => NOWHERE,
+        };
     }
 
     /// Says that `qty` of an order of the queue has filled.
