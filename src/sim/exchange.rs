@@ -8,6 +8,7 @@ use super::matching::{
     Applied, Calm, Counters, Floor, Market, Orders, SavedMarket, Slot, Units, fact, unborn,
 };
 use super::schedule::{Due, Pending, Schedule};
+use super::wire::hand_on;
 use super::{
     Admin, Cause, Digest, Input, MarketConfig, OrderEvent, OrderState, Owner, PublicTrade, QueueModel, Rate,
     Request, RequestBody, SimConfig, Update,
@@ -133,7 +134,7 @@ impl SimulatedExchange {
     #[inline]
     pub fn apply(&mut self, now: Timestamp, input: Input<'_>, updates: &mut Vec<Update>) {
         assert!(now >= self.now, "time ran backwards: {now} after {}", self.now);
-        // Nearly every input: the tape moves a market where no order is alive.
+        // Nearly every input: the tape moves a market, and nothing is due before.
         if let Input::Market(group) = &input
             && !self.schedule.is_due(now)
         {
@@ -145,30 +146,38 @@ impl SimulatedExchange {
     }
 
     fn apply_other(&mut self, now: Timestamp, input: Input<'_>, updates: &mut Vec<Update>) {
-        let wanted = match &input {
-            Input::Request(Request { body: RequestBody::Cancel(OrderRef::Id(id)), .. }) => Some(*id),
+        if let Input::Request(request) = input {
+            return self.on_request(now, request, updates);
+        }
+        self.run_due(now, updates);
+        match input {
+            Input::Market(group) => self.on_group(&group, updates),
+            Input::Admin(admin) => self.on_admin(&admin, updates),
+            Input::Advance | Input::Request(_) => self.run_arrived(now, updates),
+        }
+    }
+
+    #[inline]
+    fn on_request(&mut self, now: Timestamp, request: Request, updates: &mut Vec<Update>) {
+        let wanted = match &request.body {
+            RequestBody::Cancel(OrderRef::Id(id)) => Some(*id),
             _ => None,
         };
         if let Some(id) = wanted {
             self.orders.expect_number(id);
         }
         self.run_due(now, updates);
-        self.now = now;
-        match input {
-            Input::Market(group) => self.on_group(&group, updates),
-            Input::Request(request) => {
-                self.schedule.send(now, request);
-                if let Some(slot) = wanted.and_then(|id| self.orders.find(id)) {
-                    self.orders.expect(slot);
-                }
-            }
-            Input::Advance => self.run_arrived(now, updates),
-            Input::Admin(admin) => self.on_admin(&admin, updates),
+        self.schedule.send(now, request);
+        if let Some(slot) = wanted.and_then(|id| self.orders.find(id)) {
+            self.orders.expect(slot);
         }
     }
 
+    /// Moves to `now`; what is due before happens first.
     fn run_due(&mut self, now: Timestamp, updates: &mut Vec<Update>) {
-        while let Some((time, due)) = self.schedule.due_before(now) {
+        while self.schedule.is_due(now)
+            && let Some((time, due)) = self.schedule.due_before(now)
+        {
             self.now = self.now.max(time);
             match due {
                 Due::Expiry(id) => {
@@ -180,10 +189,12 @@ impl SimulatedExchange {
                 Due::Arrival => {
                     if let Some(pending) = self.schedule.arrival(time) {
                         self.on_arrival(&pending, updates);
+                        self.schedule.done(pending);
                     }
                 }
             }
         }
+        self.now = now;
     }
 
     /// Why an order ends when its time is up: good till then, or it has waited for prints for long enough.
@@ -195,6 +206,7 @@ impl SimulatedExchange {
     fn run_arrived(&mut self, now: Timestamp, updates: &mut Vec<Update>) {
         while let Some(pending) = self.schedule.arrival(now) {
             self.on_arrival(&pending, updates);
+            self.schedule.done(pending);
         }
     }
 
@@ -408,8 +420,9 @@ impl SimulatedExchange {
         let request = &pending.request;
         let deliver_at = self.schedule.answer(self.now, request.session);
         let (session, account, tag) = (request.session, request.account, request.tag);
-        let body = super::UpdateBody::Order(super::OrderUpdate { session, account, tag, event, order });
-        updates.push(Update { at: self.now, deliver_at, body });
+        let update = || super::OrderUpdate { session, account, tag, event, order };
+        let (at, body) = (self.now, || super::UpdateBody::Order(update()));
+        hand_on(updates, || Update { at, deliver_at, body: body() });
     }
 
     fn on_admin(&mut self, admin: &Admin, updates: &mut Vec<Update>) {

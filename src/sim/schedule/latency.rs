@@ -26,11 +26,23 @@ impl Latency {
         self.generator.get_word_pos()
     }
 
-    pub(crate) fn entry(&mut self, now: Timestamp) -> Duration {
+    /// When what is sent at `now` reaches the exchange.
+    #[inline]
+    pub(crate) fn reached(&mut self, now: Timestamp) -> Timestamp {
+        if matches!(self.model, LatencyModel::None) { now } else { now.plus(self.entry(now)) }
+    }
+
+    /// When what the exchange says at `at` is back.
+    #[inline]
+    pub(crate) fn back(&mut self, at: Timestamp) -> Timestamp {
+        if matches!(self.model, LatencyModel::None) { at } else { at.plus(self.response(at)) }
+    }
+
+    fn entry(&mut self, now: Timestamp) -> Duration {
         self.sample(now, |sample| sample.entry, |entry, _| entry)
     }
 
-    pub(crate) fn response(&mut self, now: Timestamp) -> Duration {
+    fn response(&mut self, now: Timestamp) -> Duration {
         self.sample(now, |sample| sample.response, |_, response| response)
     }
 

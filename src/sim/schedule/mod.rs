@@ -57,8 +57,11 @@ impl Default for Session {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Schedule {
     pub(crate) latency: Latency,
-    /// By arrival, then by sending.
-    inbox: VecDeque<Pending>,
+    /// By arrival, then by sending. A request is as large as two cache lines and stays where it was put.
+    inbox: VecDeque<Box<Pending>>,
+    /// Room of requests that were carried out.
+    #[serde(skip)]
+    spare: VecDeque<Box<Pending>>,
     timers: BTreeSet<(Timestamp, Timer)>,
     /// When something is due next; the end of time where nothing is. Asked at every event, so it is kept.
     due: Timestamp,
@@ -73,6 +76,7 @@ impl Schedule {
         Self {
             latency: Latency::new(model, seed),
             inbox: VecDeque::new(),
+            spare: VecDeque::new(),
             timers: BTreeSet::new(),
             due: Timestamp::MAX,
             wake: Timestamp::MAX,
@@ -80,27 +84,32 @@ impl Schedule {
         }
     }
 
-    /// A client sends a request: when it arrives.
-    pub(crate) fn send(&mut self, now: Timestamp, request: Request) -> Timestamp {
-        let entry = self.latency.entry(now);
+    /// A client sends a request; it comes after all that arrive no later.
+    #[inline]
+    pub(crate) fn send(&mut self, now: Timestamp, request: Request) {
+        let reached = self.latency.reached(now);
         let session = self.session(request.session);
-        session.arrival = session.arrival.max(now.plus(entry));
-        let arrival = session.arrival;
-        let mut at = self.inbox.len();
-        while at > 0 && self.inbox[at - 1].arrives > arrival {
+        session.arrival = session.arrival.max(reached);
+        let arrives = session.arrival;
+        let pending = Pending { arrives, sent: now, request };
+        let room = match self.spare.pop_back() {
+            Some(mut room) => {
+                *room = pending;
+                room
+            }
+            None => Box::new(pending),
+        };
+        self.inbox.push_back(room);
+        let mut at = self.inbox.len() - 1;
+        while at > 0 && self.inbox[at - 1].arrives > arrives {
+            self.inbox.swap(at - 1, at);
             at -= 1;
         }
-        let pending = Pending { arrives: arrival, sent: now, request };
-        if at == self.inbox.len() {
-            self.inbox.push_back(pending);
-        } else {
-            self.inbox.insert(at, pending);
-        }
-        self.due = self.due.min(arrival);
-        self.wake = self.wake.min(arrival);
-        arrival
+        self.due = self.due.min(arrives);
+        self.wake = self.wake.min(arrives);
     }
 
+    #[inline]
     fn session(&mut self, id: SessionId) -> &mut Session {
         let at = id.0 as usize;
         if at >= self.sessions.len() {
@@ -110,10 +119,11 @@ impl Schedule {
     }
 
     /// The exchange answers at `at`: when the client knows.
+    #[inline]
     pub(crate) fn answer(&mut self, at: Timestamp, session: SessionId) -> Timestamp {
-        let response = self.latency.response(at);
+        let back = self.latency.back(at);
         let session = self.session(session);
-        session.delivery = session.delivery.max(at.plus(response));
+        session.delivery = session.delivery.max(back);
         session.delivery
     }
 
@@ -174,13 +184,20 @@ impl Schedule {
         }
     }
 
-    /// Takes the first request that has arrived by `until`.
-    pub(crate) fn arrival(&mut self, until: Timestamp) -> Option<Pending> {
+    /// Takes the first request that has arrived by `until`; [`done`](Self::done) takes its room back.
+    #[inline]
+    pub(crate) fn arrival(&mut self, until: Timestamp) -> Option<Box<Pending>> {
         if self.inbox.front()?.arrives > until {
             return None;
         }
         let first = self.inbox.pop_front();
         self.look_ahead();
         first
+    }
+
+    /// A request was carried out.
+    #[inline]
+    pub(crate) fn done(&mut self, request: Box<Pending>) {
+        self.spare.push_back(request);
     }
 }
