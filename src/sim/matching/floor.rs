@@ -453,28 +453,27 @@ impl Floor<'_> {
         } else {
             Money::ZERO
         };
-        let sign = |amount: Money| if side == Side::Buy { amount } else { -amount };
+        let (paid, got) = if side == Side::Buy { (quote, base) } else { (-quote, -base) };
         let (fee, fee_asset) = self.fee(account, side, quote, base, liquidity);
         let owner = Owner::Account(account);
-        let held = |asset| if self.market.held_asset(side) == asset { -released } else { Money::ZERO };
+        let held_asset = self.market.held_asset(side);
+        let held = |asset| if held_asset == asset { -released } else { Money::ZERO };
         let trade = |owner, asset, amount| Posting::new(owner, asset, amount, Cause::Trade);
+        let now = self.now;
         self.accounts.begin();
-        for row in [
-            Posting { hold: held(quote_asset), ..trade(owner, quote_asset, -sign(quote)) },
-            Posting { hold: held(base_asset), ..trade(owner, base_asset, sign(base)) },
-        ] {
-            self.accounts.post(self.now, row, about, self.updates);
-        }
+        let mut post = |row| self.accounts.post(now, row, about, self.updates);
+        post(Posting { hold: held(quote_asset), ..trade(owner, quote_asset, -paid) });
+        post(Posting { hold: held(base_asset), ..trade(owner, base_asset, got) });
         // Fees of many small fills may round to more than the hold foresaw: nobody pays what they do not have.
         let fee = fee.min(self.accounts.balance(account, fee_asset).available());
-        let rows = [
-            Posting::new(owner, fee_asset, -fee, Cause::Fee),
-            trade(Owner::Market, quote_asset, sign(quote)),
-            trade(Owner::Market, base_asset, -sign(base)),
-            Posting::new(Owner::Fees, fee_asset, fee, Cause::Fee),
-        ];
-        for row in rows.into_iter().filter(|row| row.cause != Cause::Fee || !fee.is_zero()) {
-            self.accounts.post(self.now, row, about, self.updates);
+        let mut post = |row| self.accounts.post(now, row, about, self.updates);
+        if !fee.is_zero() {
+            post(Posting::new(owner, fee_asset, -fee, Cause::Fee));
+        }
+        post(trade(Owner::Market, quote_asset, paid));
+        post(trade(Owner::Market, base_asset, -got));
+        if !fee.is_zero() {
+            post(Posting::new(Owner::Fees, fee_asset, fee, Cause::Fee));
         }
         self.flat_fees(account, liquidity, about);
         if self.market.fees.has_tiers() {
@@ -582,6 +581,7 @@ impl Floor<'_> {
     }
 
     /// Hands on what happened to a live order; `tag` is of the request that this answers, 0 for none.
+    #[inline(always)] // What happened is written into the update, not carried there: it can be a large refusal.
     pub(super) fn tell(
         &mut self,
         slot: Slot,
@@ -600,6 +600,7 @@ impl Floor<'_> {
     }
 
     /// Answers a request with the state of a live order.
+    #[inline(always)]
     pub(super) fn answer_with(&mut self, request: &Request, slot: Slot, event: OrderEvent) {
         let deliver_at = self.schedule.answer(self.now, request.session);
         self.tell(slot, request.session, request.tag, event, deliver_at);
@@ -609,8 +610,9 @@ impl Floor<'_> {
     pub(crate) fn answer(&mut self, request: &Request, event: OrderEvent, order: Option<OrderState>) {
         let deliver_at = self.schedule.answer(self.now, request.session);
         let (session, account, tag) = (request.session, request.account, request.tag);
-        let update = OrderUpdate { session, account, tag, event, order };
-        self.updates.push(Update { at: self.now, deliver_at, body: UpdateBody::Order(update) });
+        let at = self.now;
+        let update = || OrderUpdate { session, account, tag, event, order };
+        hand_on(self.updates, || Update { at, deliver_at, body: UpdateBody::Order(update()) });
     }
 
     /// The time, where client ids are unique by its day.

@@ -102,9 +102,9 @@ impl Floor<'_> {
         }
         self.check_waiting(order, account)?;
         self.check_band(order)?;
-        let matches = order.kind == OrderKind::LimitMaker
-            && order.trigger.is_none()
-            && order.price.is_some_and(|price| self.would_match(order.side, price));
+        let crosses =
+            order.trigger.is_none() && order.price.is_some_and(|price| self.would_match(order.side, price));
+        let matches = crosses && order.kind == OrderKind::LimitMaker;
         if matches && self.config.venue.post_only == PostOnlyAnswer::Reject {
             return Err(RejectReason::WouldMatch);
         }
@@ -115,7 +115,7 @@ impl Floor<'_> {
         } else {
             (self.check_funds(order, account)?, false)
         };
-        let place = if useless { None } else { self.sure_place(order) };
+        let place = if useless || crosses { None } else { self.sure_place(order) };
         let slot = self.accept(order, asked, pending, hold, place);
         match place {
             Some(place) => self.join(slot, place),
@@ -285,10 +285,10 @@ impl Floor<'_> {
         slot
     }
 
-    /// Where an order that arrives will stand, if it is sure to join and to take nothing.
+    /// Where an order that arrives and takes nothing will stand, if it is sure to join.
     fn sure_place(&self, order: &NewOrder) -> Option<Place> {
         let rests = matches!(order.tif, TimeInForce::Gtc | TimeInForce::Gtd(_)) && order.trigger.is_none();
-        let price = order.price.filter(|price| rests && !self.would_match(order.side, *price))?;
+        let price = order.price.filter(|_| rests)?;
         Some(self.joining_place(order.side, price))
     }
 

@@ -167,14 +167,26 @@ impl Orders {
             self_trade: birth.self_trade,
             lives,
         };
-        let details = Details {
-            client_id: order.client_id.clone(),
-            filled_quote: Money::ZERO,
-            created: birth.created,
-            arrived: birth.arrived,
-            extra: Extra::of(order),
+        let (created, arrived, filled_quote) = (birth.created, birth.arrived, Money::ZERO);
+        let Some(slot) = self.free.pop() else {
+            let client_id = order.client_id.clone();
+            let extra = Extra::of(order);
+            return self.insert(live, Details { client_id, filled_quote, created, arrived, extra });
         };
-        self.insert(live, details)
+        self.index.set(live.id, slot);
+        self.joined[slot as usize] = 0;
+        // Written where it stays; whoever had the place left no client id and nothing special.
+        let entry = &mut self.entries[slot as usize];
+        entry.live = live;
+        let details = &mut entry.details;
+        (details.created, details.arrived, details.filled_quote) = (created, arrived, filled_quote);
+        if order.client_id.is_some() {
+            details.client_id.clone_from(&order.client_id);
+        }
+        if let Some(extra) = Extra::of(order) {
+            details.extra = Some(extra);
+        }
+        slot
     }
 
     /// How long an order lives.
@@ -567,7 +579,9 @@ impl Resting {
         let found = &mut self.queues[queue as usize];
         found.qty = Qty::ZERO;
         found.places.clear();
-        self.spare.extend(found.log.drain(..));
+        if !found.log.is_empty() {
+            self.spare.extend(found.log.drain(..));
+        }
         self.prices.set(price, 0);
         self.free.push(queue);
         if self.best == Some(price) {
