@@ -25,9 +25,10 @@ use std::time::Duration;
 use rust_decimal::Decimal;
 use smol_str::SmolStr;
 
+use crate::feed::batched::Batched;
 use crate::feed::merge::AnySource;
 use crate::market::decimal::Plain;
-use crate::market::{Asset, FeedStats, Pair, Side, SourceError, Timestamp};
+use crate::market::{Asset, FeedStats, Pair, Reach, Side, SourceError, Timestamp};
 use crate::order::{FillRule, Liquidity};
 use crate::sim::{ConfigError, Law, QueueModel, SimConfig, SimulatedExchange};
 use crate::strategy::{MarketId, Parameters, StrategyError, StrategyKind, Values};
@@ -164,7 +165,7 @@ const PATIENCE: u64 = 1 << 14;
 
 /// The source of one connector with its next group's time.
 struct Feed {
-    source: AnySource,
+    groups: Batched,
     head: Option<Timestamp>,
 }
 
@@ -185,12 +186,13 @@ pub fn run(mut plan: Plan, watch: &mut dyn FnMut(Progress) -> Go) -> Result<Fini
     let values = plan.strategy.values(&plan.parameters)?;
     let folder = plan.out.take().map(|place| begin(&place).map(|folder| (folder, place))).transpose()?;
     let mut lanes = lanes(&plan, &values, folder.as_ref().map(|(folder, _)| folder))?;
+    let reach = Reach::until(plan.to.unwrap_or(Timestamp::MAX));
     let mut feeds: Vec<Feed> = Vec::new();
     let mut balances = Vec::new();
     for venue in plan.venues {
-        let mut source = venue.source;
-        let head = source.advance()?;
-        feeds.push(Feed { source, head });
+        let mut groups = Batched::new(venue.source);
+        let head = groups.step(&reach)?;
+        feeds.push(Feed { groups, head });
         balances.push(venue.balances);
     }
     let start = feeds.iter().filter_map(|feed| feed.head).min();
@@ -200,7 +202,7 @@ pub fn run(mut plan: Plan, watch: &mut dyn FnMut(Progress) -> Go) -> Result<Fini
     for lane in &mut lanes {
         lane.deposit(start, &balances)?;
     }
-    let (ended, partial) = play(&mut feeds, &mut lanes, plan.to.unwrap_or(Timestamp::MAX), watch)?;
+    let (ended, partial) = play(&mut feeds, &mut lanes, &reach, watch)?;
     let ended = ended.unwrap_or(start);
     for lane in &mut lanes {
         lane.finish(ended)?;
@@ -209,7 +211,7 @@ pub fn run(mut plan: Plan, watch: &mut dyn FnMut(Progress) -> Go) -> Result<Fini
         return Err(no_start(&lanes, ended));
     }
     let mut feed = FeedStats::default();
-    feeds.iter().for_each(|each| feed += each.source.stats());
+    feeds.iter().for_each(|each| feed += each.groups.source().stats());
     let mut values = values.all().to_vec();
     for (key, value) in lanes.first().map(|lane| lane.strategy.settled()).unwrap_or_default() {
         values.iter_mut().filter(|(known, _)| *known == key).for_each(|known| known.1.clone_from(&value));
@@ -260,18 +262,18 @@ fn lanes(plan: &Plan, values: &Values, folder: Option<&Folder>) -> Result<Vec<La
     Ok(lanes)
 }
 
-/// Plays to the end, to `to` or until it is stopped: the time of the last message, and whether it was stopped.
+/// Plays to the end, as far as `reach` or until it is stopped: the time of the last message, and whether it was stopped.
 fn play(
     feeds: &mut [Feed],
     lanes: &mut [Lane],
-    to: Timestamp,
+    reach: &Reach,
     watch: &mut dyn FnMut(Progress) -> Go,
 ) -> Result<(Option<Timestamp>, bool), BacktestError> {
     let (mut last, mut groups) = (None, 0);
     loop {
         let heads = feeds.iter().enumerate().filter_map(|(at, feed)| feed.head.map(|head| (head, at)));
-        let Some((now, at)) = heads.min().filter(|(now, _)| *now <= to) else { break };
-        let group = feeds[at].source.group();
+        let Some((now, at)) = heads.min().filter(|(now, _)| *now <= reach.played) else { break };
+        let group = feeds[at].groups.group();
         for lane in lanes.iter_mut() {
             lane.message(now, at, &group)?;
         }
@@ -280,9 +282,11 @@ fn play(
         if groups % PATIENCE == 0 && watch(Progress { now, groups }) == Go::Stop {
             return Ok((last, true));
         }
-        feeds[at].head = feeds[at].source.advance()?;
+        // Nothing behind the next look is read before it: a run that ends there counts what it has played.
+        let room = usize::try_from(PATIENCE - groups % PATIENCE).unwrap_or(usize::MAX);
+        feeds[at].head = feeds[at].groups.step(&Reach { events: reach.events.min(room), ..*reach })?;
     }
-    // What is left lies behind `to`: the market stands still until then.
+    // What is left lies behind that: the market stands still until then.
     let cut = feeds.iter().any(|feed| feed.head.is_some());
-    Ok((if cut { last.map(|last| last.max(to)) } else { last }, false))
+    Ok((if cut { last.map(|last| last.max(reach.played)) } else { last }, false))
 }

@@ -8,35 +8,22 @@ use std::thread::JoinHandle;
 
 use crate::feed::merge::AnySource;
 use crate::market::{
-    EMPTY, EventLog, FeedDepth, FeedStats, Group, Instrument, InstrumentId, Source, SourceError, Timestamp,
+    Batch, EMPTY, FeedDepth, FeedStats, Group, Instrument, InstrumentId, Reach, Source, SourceError, Then,
+    Timestamp,
 };
 
-/// Events after which a batch is sent: enough to make waking a thread cheap, few enough to stay in its cache.
-const EVENTS: usize = 2_048;
-/// Batches that there are.
-const BATCHES: usize = 6;
+/// Batches that go round between the two threads.
+const MESSAGES: usize = 6;
 
 /// Some groups, and what was known when the last of them had been read.
 #[derive(Default)]
-struct Batch {
-    log: EventLog,
-    /// The play time of each group.
-    times: Vec<Timestamp>,
-    /// Instruments that turned up with its first group.
+struct Message {
+    batch: Batch,
+    /// Instruments that turned up with its last group.
     new: Vec<Instrument>,
     /// By instrument.
     depths: Vec<FeedDepth>,
     stats: FeedStats,
-    /// What comes after it: more, the end, or a failure.
-    then: Then,
-}
-
-#[derive(Default)]
-enum Then {
-    #[default]
-    More,
-    End,
-    Failure(SourceError),
 }
 
 /// A source read ahead of by another thread.
@@ -53,8 +40,9 @@ enum Then {
 /// ```
 pub struct Ahead {
     instruments: Vec<Instrument>,
-    /// The batch that is played, and how many of its groups were.
-    batch: Batch,
+    until: Timestamp,
+    /// What is played, and how many of its groups were.
+    message: Message,
     played: usize,
     ended: bool,
     /// The other thread's ends; `None` once it is over.
@@ -62,8 +50,8 @@ pub struct Ahead {
 }
 
 struct Worker {
-    full: Receiver<Batch>,
-    empty: SyncSender<Batch>,
+    full: Receiver<Message>,
+    empty: SyncSender<Message>,
     thread: JoinHandle<()>,
 }
 
@@ -72,41 +60,49 @@ impl Ahead {
     /// `until` says so: nothing behind that group is read before it is asked for.
     pub fn new(source: AnySource, until: Timestamp) -> std::io::Result<Self> {
         let instruments = source.instruments().to_vec();
-        let (send_full, full) = sync_channel(BATCHES);
-        let (empty, take_empty) = sync_channel(BATCHES);
-        for _ in 1..BATCHES {
+        let (send_full, full) = sync_channel(MESSAGES);
+        let (empty, take_empty) = sync_channel(MESSAGES);
+        for _ in 1..MESSAGES {
             // There is room for all of them; one more is the one that is played.
-            let _ = empty.try_send(Batch::default());
+            let _ = empty.try_send(Message::default());
         }
-        let batch = Batch { depths: depths(&*source), stats: source.stats(), ..Batch::default() };
-        let reader = Reader { source, until, behind: false, known: instruments.len(), waiting: None };
+        let message = Message { depths: depths(&*source), stats: source.stats(), ..Message::default() };
+        let reader = Reader { source, until, behind: false };
         let thread = std::thread::Builder::new().name("decoder".to_owned());
         let thread = thread.spawn(move || reader.run(&take_empty, &send_full))?;
         let worker = Some(Worker { full, empty, thread });
-        Ok(Self { instruments, batch, played: 0, ended: false, worker })
+        Ok(Self { instruments, until, message, played: 0, ended: false, worker })
     }
 
-    /// The next batch; `false` where there is none.
+    /// Takes the next message; `false` where there is none.
     #[cold]
-    fn next_batch(&mut self) -> Result<bool, SourceError> {
-        match std::mem::take(&mut self.batch.then) {
+    fn next_message(&mut self) -> Result<bool, SourceError> {
+        match std::mem::take(&mut self.message.batch.then) {
             Then::More => {}
             Then::End => return Ok(false),
             Then::Failure(error) => return Err(error),
         }
         let Some(worker) = &self.worker else { return Ok(false) };
         // Giving the old one back asks for more. Where the thread has ended, nobody wants it.
-        let _ = worker.empty.send(std::mem::take(&mut self.batch));
+        let _ = worker.empty.send(std::mem::take(&mut self.message));
         self.played = 0;
         match worker.full.recv() {
-            Ok(batch) => self.batch = batch,
+            Ok(message) => self.message = message,
             Err(_) => {
                 self.hang_up();
                 return Ok(false);
             }
         }
-        self.instruments.append(&mut self.batch.new);
         Ok(true)
+    }
+
+    /// Whether all that is there was played. With its last group new instruments are there.
+    fn is_used_up(&mut self) -> bool {
+        let over = self.played == self.message.batch.len();
+        if over {
+            self.instruments.append(&mut self.message.new);
+        }
+        over
     }
 
     /// Ends the thread. What made it panic goes on here.
@@ -133,20 +129,21 @@ impl Source for Ahead {
     }
 
     fn depth(&self, instrument: InstrumentId) -> FeedDepth {
-        self.batch.depths.get(instrument.index()).copied().unwrap_or_default()
+        self.message.depths.get(instrument.index()).copied().unwrap_or_default()
     }
 
     #[inline]
     fn advance(&mut self) -> Result<Option<Timestamp>, SourceError> {
         loop {
-            if let Some(time) = self.batch.times.get(self.played) {
+            if let Some(time) = self.message.batch.time(self.played) {
                 self.played += 1;
-                return Ok(Some(*time));
+                self.is_used_up();
+                return Ok(Some(time));
             }
             if self.ended {
                 return Ok(None);
             }
-            let next = self.next_batch();
+            let next = self.next_message();
             self.ended = !matches!(next, Ok(true));
             next?;
         }
@@ -155,11 +152,36 @@ impl Source for Ahead {
     #[inline]
     fn group(&self) -> Group<'_> {
         let at = if self.ended { None } else { self.played.checked_sub(1) };
-        at.and_then(|at| self.batch.log.get(at)).unwrap_or(EMPTY)
+        at.and_then(|at| self.message.batch.get(at)).unwrap_or(EMPTY)
+    }
+
+    fn read(&mut self, batch: &mut Batch, reach: &Reach) {
+        batch.clear();
+        if self.is_used_up() {
+            let next = if self.ended { Ok(false) } else { self.next_message() };
+            self.ended = !matches!(next, Ok(true));
+            match next {
+                Ok(true) => {}
+                Ok(false) => return batch.then = Then::End,
+                Err(error) => return batch.then = Then::Failure(error),
+            }
+        }
+        // A whole message changes hands.
+        let message = &mut self.message;
+        let alike = Reach { events: reach.events, ..Reach::until(self.until) } == *reach;
+        if self.played == 0 && alike && message.batch.fits(reach) {
+            std::mem::swap(batch, &mut message.batch);
+        } else {
+            self.played += batch.push_run(&message.batch, self.played, Timestamp::MAX, reach, Some);
+            if self.played == message.batch.len() {
+                batch.then = std::mem::take(&mut message.batch.then);
+            }
+        }
+        self.is_used_up();
     }
 
     fn stats(&self) -> FeedStats {
-        self.batch.stats
+        self.message.stats
     }
 }
 
@@ -169,70 +191,37 @@ struct Reader {
     until: Timestamp,
     /// Whether the last group read is later than that.
     behind: bool,
-    /// Instruments that were told.
-    known: usize,
-    /// The play time of the group that the source stands at, where it is of the next batch.
-    waiting: Option<Timestamp>,
 }
 
 impl Reader {
-    fn run(mut self, empty: &Receiver<Batch>, full: &SyncSender<Batch>) {
-        let mut pool = Vec::with_capacity(BATCHES);
+    fn run(mut self, empty: &Receiver<Message>, full: &SyncSender<Message>) {
+        let mut pool = Vec::with_capacity(MESSAGES);
         loop {
-            // Behind `until` only what is asked for is read: then all batches are back.
-            let wanted = if self.behind { BATCHES } else { 1 };
+            // Behind `until` only what is asked for is read: then all messages are back.
+            let wanted = if self.behind { MESSAGES } else { 1 };
             while pool.len() < wanted {
-                let Ok(batch) = empty.recv() else { return };
-                pool.push(batch);
+                let Ok(message) = empty.recv() else { return };
+                pool.push(message);
             }
-            let Some(mut batch) = pool.pop() else { return };
-            self.fill(&mut batch);
-            let last = !matches!(batch.then, Then::More);
-            if full.send(batch).is_err() || last {
+            let Some(mut message) = pool.pop() else { return };
+            self.fill(&mut message);
+            let last = !matches!(message.batch.then, Then::More);
+            if full.send(message).is_err() || last {
                 return;
             }
         }
     }
 
-    fn fill(&mut self, batch: &mut Batch) {
-        batch.log.clear();
-        batch.times.clear();
-        batch.then = Then::More;
-        let mut events = 0;
-        while events < EVENTS {
-            let time = match self.waiting.take().map_or_else(|| self.source.advance(), |time| Ok(Some(time)))
-            {
-                Ok(Some(time)) => time,
-                Ok(None) => {
-                    batch.then = Then::End;
-                    break;
-                }
-                Err(error) => {
-                    batch.then = Then::Failure(error);
-                    break;
-                }
-            };
-            let instruments = self.source.instruments();
-            if instruments.len() > self.known {
-                if !batch.times.is_empty() {
-                    self.waiting = Some(time);
-                    break;
-                }
-                batch.new.extend_from_slice(&instruments[self.known..]);
-                self.known = instruments.len();
-            }
-            let group = self.source.group();
-            batch.times.push(time);
-            batch.log.push_group(&group);
-            events += group.events.len().max(1);
-            self.behind = time > self.until;
-            if self.behind {
-                break;
-            }
-        }
-        batch.depths.clear();
-        batch.depths.extend(depths(&*self.source));
-        batch.stats = self.source.stats();
+    fn fill(&mut self, message: &mut Message) {
+        let known = self.source.instruments().len();
+        let Message { batch, new, depths: of_all, stats } = message;
+        self.source.read(batch, &Reach::until(self.until));
+        self.behind = batch.len().checked_sub(1).and_then(|last| batch.time(last)) > Some(self.until);
+        new.clear();
+        new.extend_from_slice(self.source.instruments().get(known..).unwrap_or_default());
+        of_all.clear();
+        of_all.extend(depths(&*self.source));
+        *stats = self.source.stats();
     }
 }
 
@@ -243,7 +232,7 @@ fn depths(source: &dyn Source) -> Vec<FeedDepth> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::market::{GroupKind, MarketEvent, MemorySource};
+    use crate::market::{EventLog, GroupKind, MarketEvent, MemorySource};
 
     /// Fails at its `fails`th group, learns an instrument with each `learns`th one.
     struct Odd {

@@ -18,8 +18,8 @@ use convert::{Conversion, Kind};
 
 use crate::feed::merge::AnySource;
 use crate::market::{
-    EMPTY, FeedDepth, FeedStats, Group, GroupKind, Instrument, InstrumentId, Ladder, MarketEvent, Price,
-    Print, Qty, Side, Source, SourceError, Timestamp,
+    Batch, EMPTY, FeedDepth, FeedStats, Group, GroupKind, Instrument, InstrumentId, Ladder, MarketEvent,
+    Price, Print, Qty, Reach, Side, Source, SourceError, Timestamp,
 };
 
 /// Says under which instrument one of the lender's is traded; `None`: not at all.
@@ -161,6 +161,23 @@ impl Source for Borrow {
         let group = self.source.group();
         let events = if self.same { group.events } else { &self.events };
         Group { instrument, events, ..group }
+    }
+
+    fn read(&mut self, batch: &mut Batch, reach: &Reach) {
+        let same = |market: &Option<Market>| {
+            market.as_ref().is_some_and(|market| market.conversion.kind() == Kind::Identity)
+        };
+        let all_known = self.source.instruments().len() == self.markets.len();
+        if !(all_known && self.markets.iter().all(same)) {
+            batch.read_each(self, reach);
+            return;
+        }
+        self.current = None;
+        self.source.read(batch, reach);
+        batch.retell(|head, _, _| {
+            let market = self.markets.get(head.instrument.index()).and_then(Option::as_ref);
+            head.instrument = market.map_or(head.instrument, |market| market.id);
+        });
     }
 
     fn stats(&self) -> FeedStats {

@@ -5,7 +5,8 @@
 
 use crate::feed::merge::AnySource;
 use crate::market::{
-    EMPTY, EventLog, FeedDepth, FeedStats, Group, Instrument, InstrumentId, Source, SourceError, Timestamp,
+    Batch, EMPTY, EventLog, FeedDepth, FeedStats, Group, Instrument, InstrumentId, Reach, Source,
+    SourceError, Timestamp,
 };
 
 /// Rows that say how far the two clocks are apart.
@@ -69,8 +70,25 @@ impl ExchangeClock {
     }
 
     /// The receive time that the trader sees a group at.
-    fn seen(&self, group: &Group<'_>) -> Timestamp {
-        Timestamp::from_nanos(group.receive_time.nanos().saturating_add(self.shift))
+    #[inline]
+    fn seen(&self, received: Timestamp) -> Timestamp {
+        Timestamp::from_nanos(received.nanos().saturating_add(self.shift))
+    }
+
+    /// Moves the clock over a group of so many events: its play time.
+    #[inline]
+    fn pass(&mut self, happened: Timestamp, received: Timestamp, events: usize) -> Timestamp {
+        let rows = events.max(1) as u64;
+        let clock = self.clock.map_or(happened, |clock| clock.max(happened));
+        self.time_went_back += if happened < clock { rows } else { 0 };
+        self.latency_negative += if self.seen(received) < happened { rows } else { 0 };
+        self.clock = Some(clock);
+        clock
+    }
+
+    /// Whether all that was read ahead was played, and what ended the reading was told.
+    fn is_live(&self) -> bool {
+        self.played == self.ahead.len() && self.failure.is_none()
     }
 }
 
@@ -96,18 +114,31 @@ impl Source for ExchangeClock {
             }
         }
         let group = self.inner();
-        let rows = group.events.len().max(1) as u64;
-        let (time, early) = (group.exchange_time, self.seen(&group) < group.exchange_time);
-        let clock = self.clock.map_or(time, |clock| clock.max(time));
-        self.time_went_back += if time < clock { rows } else { 0 };
-        self.latency_negative += if early { rows } else { 0 };
-        self.clock = Some(clock);
-        Ok(Some(clock))
+        let (happened, received, events) = (group.exchange_time, group.receive_time, group.events.len());
+        Ok(Some(self.pass(happened, received, events)))
     }
 
     fn group(&self) -> Group<'_> {
         let group = self.inner();
-        Group { receive_time: self.seen(&group).max(group.exchange_time), ..group }
+        Group { receive_time: self.seen(group.receive_time).max(group.exchange_time), ..group }
+    }
+
+    fn read(&mut self, batch: &mut Batch, reach: &Reach) {
+        if !self.is_live() {
+            batch.read_each(self, reach);
+            return;
+        }
+        self.live = true;
+        // The clock is the latest exchange time: the first group that is played later is the first that happened later,
+        // and all behind it are played later too.
+        let happened = reach.happened.min(reach.played);
+        let behind = self.clock.is_some_and(|clock| clock > reach.played);
+        let events = if behind { 1 } else { reach.events };
+        self.source.read(batch, &Reach { events, played: Timestamp::MAX, happened });
+        batch.retell(|head, events, time| {
+            *time = self.pass(head.exchange_time, head.receive_time, events);
+            head.receive_time = self.seen(head.receive_time).max(head.exchange_time);
+        });
     }
 
     fn stats(&self) -> FeedStats {
@@ -119,6 +150,7 @@ impl Source for ExchangeClock {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::feed::batched::tests::check_batches;
     use crate::market::{GroupKind, MarketEvent, MemorySource};
 
     fn source(times: &[(i64, i64)]) -> AnySource {
@@ -147,6 +179,31 @@ mod tests {
         assert_eq!((clock.stats().time_went_back, clock.stats().latency_negative), (1, 0));
         let mut right = ExchangeClock::new(source(&[(100, 101)]));
         assert_eq!((right.shift(), play(&mut right)), (0, vec![(100, 101)]));
+    }
+
+    #[test]
+    fn batches_say_what_single_steps_say() {
+        let mut rows: Vec<(i64, i64)> = vec![(1, 1); ROWS];
+        rows.extend([(100, 90), (110, 105), (105, 120), (105, 120), (130, 128), (120, 121), (140, 141)]);
+        let few: Vec<(i64, i64)> = (0..9).map(|time| (time * 7 % 5, time)).collect();
+        for rows in [&few, &rows[ROWS - 3..].to_vec()] {
+            check_batches(&|| Box::new(ExchangeClock::new(source(rows))));
+        }
+        // Behind those read ahead, rows come in batches.
+        let (mut plain, mut read) = (ExchangeClock::new(source(&rows)), ExchangeClock::new(source(&rows)));
+        let (mut batch, mut last) = (crate::market::Batch::default(), 0);
+        while let Some(time) = plain.advance().unwrap() {
+            if last == batch.len() {
+                let reach = Reach { events: 4, ..Reach::until(Timestamp::from_nanos(125)) };
+                read.read(&mut batch, &reach);
+                last = 0;
+            }
+            assert_eq!((Some(time), plain.group()), (batch.time(last), batch.get(last).unwrap()));
+            last += 1;
+            let done = if time.nanos() > 125 { plain.stats() == read.stats() } else { true };
+            assert!(done, "at {time}");
+        }
+        assert_eq!(plain.stats(), read.stats());
     }
 
     #[test]

@@ -10,9 +10,10 @@ use std::path::PathBuf;
 
 use check::Check;
 
+use super::batched::Batched;
 use crate::market::{
-    EMPTY, FeedDepth, FeedStats, Group, GroupKind, Instrument, InstrumentId, MarketEvent, Pair, Source,
-    SourceError, Timestamp,
+    Batch, EMPTY, FeedDepth, FeedStats, Group, GroupKind, Instrument, InstrumentId, MarketEvent, Pair, Reach,
+    Source, SourceError, Then, Timestamp,
 };
 
 /// Any source that may be handed to another thread.
@@ -39,6 +40,8 @@ pub struct Merge {
     checks: Vec<Option<Check>>,
     /// Whether some groups are compared or left out instead of played.
     choosy: bool,
+    /// How far inputs are read at once: one group, unless somebody asks for a batch of ours.
+    reach: Reach,
     state: State,
 }
 
@@ -50,7 +53,7 @@ enum State {
 }
 
 struct Input {
-    source: AnySource,
+    groups: Batched,
     /// The play time of the group it stands at; `None` at its end.
     head: Option<Timestamp>,
     /// Whether that group begins with a print.
@@ -78,11 +81,17 @@ impl Merge {
         pairs: Vec<Pair>,
         wanted: Box<dyn Fn(&Instrument) -> bool + Send>,
     ) -> Result<Self, SourceError> {
-        let input = |source| Input { source, head: None, prints: false, ids: Vec::new(), depths: Vec::new() };
+        let input = |source| Input {
+            groups: Batched::new(source),
+            head: None,
+            prints: false,
+            ids: Vec::new(),
+            depths: Vec::new(),
+        };
         let inputs: Vec<Input> = sources.into_iter().map(input).collect();
         let (instruments, depths, checks) = (Vec::new(), Vec::new(), Vec::new());
-        let (choosy, state) = (false, State::Fresh);
-        let mut merge = Self { inputs, pairs, wanted, instruments, depths, checks, choosy, state };
+        let (choosy, reach, state) = (false, Reach::ONE, State::Fresh);
+        let mut merge = Self { inputs, pairs, wanted, instruments, depths, checks, choosy, reach, state };
         for index in 0..merge.inputs.len() {
             merge.learn(index)?;
         }
@@ -93,8 +102,9 @@ impl Merge {
     /// Gives a number to the instruments that an input speaks of and that have none yet.
     fn learn(&mut self, index: usize) -> Result<(), SourceError> {
         let Some(input) = self.inputs.get_mut(index) else { return Ok(()) };
-        while let Some(instrument) = input.source.instruments().get(input.ids.len()) {
-            let depth = input.source.depth(InstrumentId(input.ids.len() as u32));
+        let source = input.groups.source();
+        while let Some(instrument) = source.instruments().get(input.ids.len()) {
+            let depth = source.depth(InstrumentId(input.ids.len() as u32));
             input.depths.push(depth);
             let of_pairs = self.pairs.is_empty() || self.pairs.contains(&instrument.pair);
             if !of_pairs || !(self.wanted)(instrument) {
@@ -145,7 +155,7 @@ impl Merge {
             return true;
         }
         let Some(input) = self.inputs.get(index) else { return false };
-        let group = input.source.group();
+        let group = input.groups.group();
         let own = group.instrument.index();
         let Some(id) = input.ids.get(own).copied().flatten() else { return false };
         let (depth, deepest) = (input.depths[own], self.depths[id.index()]);
@@ -168,17 +178,13 @@ impl Merge {
     /// Moves one input to its next group that somebody asked for.
     #[inline]
     fn step(&mut self, index: usize) -> Result<(), SourceError> {
-        let alone = self.inputs.len() == 1;
         loop {
             let Some(input) = self.inputs.get_mut(index) else { return Ok(()) };
-            input.head = input.source.advance()?;
-            // A group of the only instrument of the only source need not be looked at.
-            let asked_for =
-                |input: &Input| matches!(input.ids[..], [Some(_)]) && input.source.instruments().len() == 1;
-            if input.head.is_none() || alone && asked_for(input) {
+            input.head = input.groups.step(&self.reach)?;
+            if input.head.is_none() {
                 return Ok(());
             }
-            let group = input.source.group();
+            let group = input.groups.group();
             input.prints = matches!(group.events.first(), Some(MarketEvent::Trade(_)));
             let id = group.instrument.index();
             if id >= input.ids.len() {
@@ -188,6 +194,53 @@ impl Merge {
             if self.inputs.get(index).is_some_and(|input| matches!(input.ids.get(id), Some(Some(_)))) {
                 return Ok(());
             }
+        }
+    }
+
+    /// Fills `batch` from the only input, if all that comes from it is played; false where it is not that simple.
+    fn hand_on(&mut self, batch: &mut Batch, reach: &Reach) -> bool {
+        let [Input { groups, ids, .. }] = &mut self.inputs[..] else { return false };
+        let Some(source) = groups.bare().filter(|source| source.instruments().len() == ids.len()) else {
+            return false;
+        };
+        if self.choosy || self.state == State::Ended || ids.iter().any(Option::is_none) {
+            return false;
+        }
+        source.read(batch, reach);
+        batch.retell(|head, _, _| {
+            head.instrument = ids.get(head.instrument.index()).copied().flatten().unwrap_or_default();
+        });
+        self.state = if matches!(batch.then, Then::More) { State::Fresh } else { State::Ended };
+        true
+    }
+
+    /// Fills `batch` with runs of groups of one input, each as long as no other one is due.
+    fn read_runs(&mut self, batch: &mut Batch, reach: &Reach) {
+        batch.clear();
+        let known = self.instruments.len();
+        while !batch.reaches(reach) && self.instruments.len() == known {
+            match self.advance() {
+                Ok(Some(_)) => self.copy_run(batch, reach),
+                Ok(None) => {
+                    batch.then = Then::End;
+                    return;
+                }
+                Err(error) => {
+                    batch.then = Then::Failure(error);
+                    return;
+                }
+            }
+        }
+    }
+
+    fn copy_run(&mut self, batch: &mut Batch, reach: &Reach) {
+        let State::At(index) = self.state else { return };
+        let others = self.inputs.iter().enumerate().filter(|(other, _)| *other != index);
+        let due = others.filter_map(|(_, input)| input.head).min().unwrap_or(Timestamp::MAX);
+        // Where some are only compared, each is looked at; at one instant it is not only the time that counts.
+        let before = if self.choosy { Timestamp::MIN } else { due };
+        if let Some(Input { groups, ids, .. }) = self.inputs.get_mut(index) {
+            groups.copy_run(batch, before, reach, |id| ids.get(id.index()).copied().flatten());
         }
     }
 
@@ -239,14 +292,23 @@ impl Source for Merge {
     fn group(&self) -> Group<'_> {
         let State::At(index) = self.state else { return EMPTY };
         let Some(input) = self.inputs.get(index) else { return EMPTY };
-        let group = input.source.group();
+        let group = input.groups.group();
         let id = input.ids.get(group.instrument.index()).copied().flatten();
         Group { instrument: id.unwrap_or_default(), ..group }
     }
 
+    fn read(&mut self, batch: &mut Batch, reach: &Reach) {
+        if !self.hand_on(batch, reach) {
+            // Each input is read as far as all of them together.
+            self.reach = *reach;
+            self.read_runs(batch, reach);
+            self.reach = Reach::ONE;
+        }
+    }
+
     fn stats(&self) -> FeedStats {
         let mut sum = FeedStats::default();
-        self.inputs.iter().for_each(|input| sum += input.source.stats());
+        self.inputs.iter().for_each(|input| sum += input.groups.source().stats());
         self.checks.iter().flatten().for_each(|check| check.add_to(&mut sum));
         sum
     }
@@ -282,6 +344,7 @@ fn deeper(a: FeedDepth, b: FeedDepth) -> FeedDepth {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::feed::batched::tests::check_batches;
     use crate::market::{EventLog, GroupKind, MemorySource, Price, Qty, Side};
 
     /// `b` a book row, `t` a print, with its time; the price says which row it is.
@@ -339,6 +402,24 @@ mod tests {
         .unwrap();
         assert_eq!(played(&mut merge), [(4, 3), (5, 1), (5, 2), (6, 4)]);
         assert_eq!(merge.stats().time_went_back, 1);
+    }
+
+    #[test]
+    fn batches_say_what_single_steps_say() {
+        let books = || source("ETH-USDT", &[('b', 1, 1), ('b', 5, 2), ('b', 5, 3), ('b', 3, 4), ('b', 9, 5)]);
+        let prints = || source("ETH-USDT", &[('t', 5, 4), ('t', 6, 5), ('t', 6, 6)]);
+        let other = || source("BTC-USDT", &[('b', 0, 6), ('b', 5, 7), ('b', 8, 8)]);
+        let quotes = || bids(FeedDepth::Levels(1), &[(0, 99, 1), (5, 100, 1), (7, 100, 1)]);
+        let alike: &[&dyn Fn() -> Vec<AnySource>] = &[
+            &|| vec![books()],
+            &|| vec![books(), prints(), other()],
+            &|| vec![quotes(), books(), prints()],
+            &|| vec![Box::new(Merge::new(vec![prints(), books()]).unwrap()), other()],
+        ];
+        for make in alike {
+            check_batches(&|| Box::new(Merge::new(make()).unwrap()));
+            check_batches(&|| Box::new(Merge::of_pairs(make(), vec!["ETH-USDT".parse().unwrap()]).unwrap()));
+        }
     }
 
     #[test]

@@ -5,12 +5,13 @@
 //! plays by the exchange's time, [`moved`] moves a market in time, [`beside`] plays those of several connectors,
 //! [`synth`] makes a market of a seed, [`open`] finds all of it for a connector, [`infer`] guesses the rules of an
 //! instrument that nobody describes, [`gauge`] watches files as they are read, [`ahead`] reads a source on another
-//! thread, [`live`] reads an exchange's public sockets and records them.
+//! thread, [`batched`] looks at one group by group, [`live`] reads an exchange's public sockets and records them.
 //!
 //! Never here: account state, orders, a venue's spelling of anything.
 //! Start at [`recording::Recording`] and [`merge::Merge`].
 
 pub mod ahead;
+pub mod batched;
 pub mod beside;
 pub mod borrow;
 pub mod clock;

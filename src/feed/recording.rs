@@ -8,7 +8,9 @@ use super::gauge::Gauge;
 use super::lines::{self, Input};
 use super::tape::{TapeOptions, TapeReader};
 use super::warnings::Warnings;
-use crate::market::{FeedDepth, FeedStats, Group, Instrument, InstrumentId, Source, SourceError, Timestamp};
+use crate::market::{
+    Batch, FeedDepth, FeedStats, Group, Instrument, InstrumentId, Reach, Source, SourceError, Timestamp,
+};
 use crate::venue::Venue;
 
 /// How a recording is read.
@@ -209,6 +211,13 @@ impl Source for Recording {
         match self {
             Self::Csv(source) => source.group(),
             Self::Tape(tape) => tape.reader.group(),
+        }
+    }
+
+    fn read(&mut self, batch: &mut Batch, reach: &Reach) {
+        match self {
+            Self::Csv(source) => source.read(batch, reach),
+            Self::Tape(_) => batch.read_each(self, reach),
         }
     }
 

@@ -138,20 +138,31 @@ impl PartialEq for Group<'_> {
     }
 }
 
+/// What a [`Group`] is, without its events.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct GroupHead {
+    /// Whose it is.
+    pub instrument: InstrumentId,
+    /// How its levels relate to the book before it.
+    pub kind: GroupKind,
+    /// When the exchange says that it happened.
+    pub exchange_time: Timestamp,
+    /// When the recorder (or we) had it.
+    pub receive_time: Timestamp,
+}
+
 /// Decoded groups one after another in memory: what decoders write to, and a tape that fits.
 #[derive(Clone, Debug, Default)]
 pub struct EventLog {
-    groups: Vec<Header>,
+    groups: Vec<Entry>,
     events: Vec<MarketEvent>,
     ids: Vec<u8>,
 }
 
+/// One closed group.
 #[derive(Clone, Copy, Debug)]
-struct Header {
-    instrument: InstrumentId,
-    kind: GroupKind,
-    exchange_time: Timestamp,
-    receive_time: Timestamp,
+struct Entry {
+    head: GroupHead,
     events_end: usize,
     ids_end: usize,
 }
@@ -181,7 +192,7 @@ impl EventLog {
 
     /// Adds a print with its id to the group that is being written.
     pub fn push_trade(&mut self, aggressor: Option<Side>, price: Price, qty: Qty, id: &[u8]) {
-        let from = self.groups.last().map_or(0, |header| header.ids_end);
+        let from = self.groups.last().map_or(0, |group| group.ids_end);
         let id = match (u32::try_from(self.ids.len() - from), u16::try_from(id.len())) {
             (Ok(start), Ok(len)) => {
                 self.ids.extend_from_slice(id);
@@ -195,14 +206,19 @@ impl EventLog {
 
     /// How many events the group that is being written has so far.
     pub fn pending(&self) -> usize {
-        self.events.len() - self.groups.last().map_or(0, |header| header.events_end)
+        self.events.len() - self.groups.last().map_or(0, |group| group.events_end)
     }
 
     /// Forgets the events of the group that is being written.
     pub fn discard(&mut self) {
-        let (events, ids) = self.groups.last().map_or((0, 0), |h| (h.events_end, h.ids_end));
+        let (events, ids) = self.groups.last().map_or((0, 0), |group| (group.events_end, group.ids_end));
         self.events.truncate(events);
         self.ids.truncate(ids);
+    }
+
+    /// The events of the group that is being written.
+    pub fn open_events(&self) -> &[MarketEvent] {
+        &self.events[self.groups.last().map_or(0, |group| group.events_end)..]
     }
 
     /// Closes the group that is being written.
@@ -213,47 +229,96 @@ impl EventLog {
         exchange_time: Timestamp,
         receive_time: Timestamp,
     ) {
+        self.close_as(GroupHead { instrument, kind, exchange_time, receive_time });
+    }
+
+    /// The same, with what the group is in one.
+    #[inline]
+    pub fn close_as(&mut self, head: GroupHead) {
         let (events_end, ids_end) = (self.events.len(), self.ids.len());
-        self.groups.push(Header { instrument, kind, exchange_time, receive_time, events_end, ids_end });
+        self.groups.push(Entry { head, events_end, ids_end });
     }
 
     /// Copies a whole group to the end. Nothing may be pending.
+    #[inline]
     pub fn push_group(&mut self, group: &Group<'_>) {
         self.events.extend_from_slice(group.events);
         self.ids.extend_from_slice(group.ids);
         self.close(group.instrument, group.kind, group.exchange_time, group.receive_time);
     }
 
+    /// Copies groups of another log to the end, under the number that `number` gives their instrument. Nothing may be
+    /// pending.
+    pub(super) fn append(
+        &mut self,
+        other: &Self,
+        groups: std::ops::Range<usize>,
+        number: impl Fn(InstrumentId) -> InstrumentId,
+    ) {
+        let ((events, ids), ends) = (other.ends(groups.start), other.ends(groups.end));
+        let (events_before, ids_before) = (self.events.len(), self.ids.len());
+        self.events.extend_from_slice(&other.events[events..ends.0]);
+        self.ids.extend_from_slice(&other.ids[ids..ends.1]);
+        self.groups.extend(other.groups[groups].iter().map(|entry| Entry {
+            head: GroupHead { instrument: number(entry.head.instrument), ..entry.head },
+            events_end: entry.events_end - events + events_before,
+            ids_end: entry.ids_end - ids + ids_before,
+        }));
+    }
+
     /// The group at `index`.
+    #[inline]
     pub fn get(&self, index: usize) -> Option<Group<'_>> {
-        let header = self.groups.get(index)?;
-        let (events, ids) = match index.checked_sub(1).map(|before| &self.groups[before]) {
-            Some(before) => (before.events_end, before.ids_end),
-            None => (0, 0),
-        };
-        Some(Group {
-            instrument: header.instrument,
-            kind: header.kind,
-            exchange_time: header.exchange_time,
-            receive_time: header.receive_time,
-            events: &self.events[events..header.events_end],
-            ids: &self.ids[ids..header.ids_end],
-        })
+        let entry = self.groups.get(index)?;
+        Some(self.group(self.ends(index), entry))
     }
 
     /// All groups in order.
     pub fn iter(&self) -> impl Iterator<Item = Group<'_>> {
         let mut from = (0, 0);
-        self.groups.iter().map(move |header| {
-            let (events, ids) = std::mem::replace(&mut from, (header.events_end, header.ids_end));
-            Group {
-                instrument: header.instrument,
-                kind: header.kind,
-                exchange_time: header.exchange_time,
-                receive_time: header.receive_time,
-                events: &self.events[events..header.events_end],
-                ids: &self.ids[ids..header.ids_end],
-            }
+        self.groups.iter().map(move |entry| {
+            self.group(std::mem::replace(&mut from, (entry.events_end, entry.ids_end)), entry)
         })
+    }
+
+    /// The heads of all groups, to be changed in place, each with how many events it has.
+    pub fn heads_mut(&mut self) -> impl Iterator<Item = (&mut GroupHead, usize)> {
+        let mut from = 0;
+        self.groups.iter_mut().map(move |entry| {
+            let events = entry.events_end - std::mem::replace(&mut from, entry.events_end);
+            (&mut entry.head, events)
+        })
+    }
+
+    /// What the group at `index` is.
+    #[inline]
+    pub(super) fn head(&self, index: usize) -> Option<&GroupHead> {
+        self.groups.get(index).map(|entry| &entry.head)
+    }
+
+    /// How many events the first so many groups have.
+    #[inline]
+    pub(super) fn events_of(&self, groups: usize) -> usize {
+        self.ends(groups).0
+    }
+
+    /// Where the events and the id text of the groups before `index` end.
+    #[inline]
+    fn ends(&self, index: usize) -> (usize, usize) {
+        let before = index.checked_sub(1).and_then(|before| self.groups.get(before));
+        before.map_or((0, 0), |before| (before.events_end, before.ids_end))
+    }
+
+    #[inline]
+    fn group(&self, (events, ids): (usize, usize), entry: &Entry) -> Group<'_> {
+        let GroupHead { instrument, kind, exchange_time, receive_time } = entry.head;
+        Group {
+            instrument,
+            kind,
+            exchange_time,
+            receive_time,
+            events: &self.events[events..entry.events_end],
+            ids: &self.ids[ids..entry.ids_end],
+        }
     }
 }

@@ -7,6 +7,7 @@
 //! Never here: orders, accounts, a venue's name or its spelling of anything, floating-point prices.
 //! Start at [`MarketEvent`] and [`OrderBook`].
 
+mod batch;
 mod book;
 pub mod decimal;
 mod depth;
@@ -18,9 +19,10 @@ pub(crate) mod swar;
 mod time;
 mod units;
 
+pub use batch::{Batch, Reach, Then};
 pub use book::{Level, OrderBook};
 pub use depth::{DepthQuery, price_for_quote_volume, price_for_volume, volume_for_price, vwap_for_volume};
-pub use event::{EventLog, Group, GroupKind, IdSpan, MarketEvent, News, Print};
+pub use event::{EventLog, Group, GroupHead, GroupKind, IdSpan, MarketEvent, News, Print};
 pub use instrument::{
     Asset, Instrument, InstrumentError, InstrumentId, Overflow, Pair, PairError, Product, RuleOrigin,
     TradingRule,

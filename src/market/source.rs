@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::{EventLog, Group, Instrument, InstrumentId, Timestamp};
+use super::{Batch, EventLog, Group, Instrument, InstrumentId, Reach, Timestamp};
 
 /// How much of the book a feed can show (the *window* of `docs/fills.md`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -58,7 +58,16 @@ pub trait Source: Send {
     /// The group that [`advance`](Self::advance) moved to. Before the first and after the last: an empty group.
     fn group(&self) -> Group<'_>;
 
-    /// What was counted so far.
+    /// Moves over the next groups and hands them all over in `batch`, what was in it before is gone: at least one, or
+    /// what comes instead of it is in [`Batch::then`]. It ends where `reach` says, or earlier; always behind the group
+    /// with which [`instruments`](Self::instruments) has grown. Afterwards [`group`](Self::group) is empty or the last.
+    ///
+    /// It says what [`advance`](Self::advance) would have said. A source that can do many groups at once does so here.
+    fn read(&mut self, batch: &mut Batch, reach: &Reach) {
+        batch.read_each(self, reach);
+    }
+
+    /// What was counted so far, of all groups that were moved to or handed over.
     fn stats(&self) -> FeedStats;
 
     /// Whether [`advance`](Self::advance) may find something later where it found nothing: a live market never ends,

@@ -16,7 +16,9 @@ use super::symbols::Symbols;
 use super::ticker::{TickerFile, TickerSource};
 use crate::feed::lines;
 use crate::feed::warnings::Warnings;
-use crate::market::{FeedDepth, FeedStats, Group, Instrument, InstrumentId, Source, SourceError, Timestamp};
+use crate::market::{
+    Batch, FeedDepth, FeedStats, Group, Instrument, InstrumentId, Reach, Source, SourceError, Timestamp,
+};
 
 /// How a file is read.
 #[derive(Clone, Debug, Default)]
@@ -255,6 +257,17 @@ impl Source for CsvSource {
             Reading::Dump(source) => source.group(),
             Reading::Candles(source) => source.group(),
             Reading::Npz(source) => source.group(),
+        }
+    }
+
+    fn read(&mut self, batch: &mut Batch, reach: &Reach) {
+        match &mut self.reading {
+            Reading::Tardis(source) => source.read(batch, reach),
+            Reading::Levels(source) => source.read(batch, reach),
+            Reading::Ticker(source) => source.read(batch, reach),
+            Reading::Dump(source) => source.read(batch, reach),
+            Reading::Candles(source) => source.read(batch, reach),
+            Reading::Npz(source) => source.read(batch, reach),
         }
     }
 

@@ -15,8 +15,8 @@ use super::row::{Fields, Prefix, Row, Scales, Stamps, book_row, trade_row};
 use super::symbols::Symbols;
 use crate::feed::infer;
 use crate::market::{
-    EMPTY, FeedDepth, FeedStats, Group, GroupKind, IdSpan, Instrument, InstrumentId, MarketEvent, News,
-    Print, Source, SourceError, Timestamp,
+    Batch, EMPTY, EventLog, FeedDepth, FeedStats, Group, GroupHead, GroupKind, Instrument, InstrumentId,
+    MarketEvent, News, Reach, Source, SourceError, Timestamp,
 };
 
 /// A row this much earlier than the clock is reported with file and line.
@@ -77,9 +77,7 @@ impl TardisFile {
             row_line: 0,
             looks: 0,
             rows: 0,
-            group: Head::default(),
-            events: Vec::new(),
-            ids: Vec::new(),
+            log: EventLog::default(),
             clock: None,
             ended: false,
             stats: FeedStats::default(),
@@ -131,9 +129,8 @@ pub(super) struct TardisSource {
     looks: u32,
     /// Data rows read.
     rows: u64,
-    group: Head,
-    events: Vec<MarketEvent>,
-    ids: Vec<u8>,
+    /// The group moved to.
+    log: EventLog,
     clock: Option<i64>,
     ended: bool,
     stats: FeedStats,
@@ -147,14 +144,6 @@ struct Known {
     instrument: InstrumentId,
     /// The flag of its last book row; `None` before its first snapshot.
     last: Option<bool>,
-}
-
-#[derive(Clone, Copy, Debug, Default)]
-struct Head {
-    instrument: InstrumentId,
-    kind: GroupKind,
-    exchange_time: i64,
-    receive_time: i64,
 }
 
 impl TardisSource {
@@ -335,11 +324,9 @@ fn by_prefix(by_name: &FxHashMap<Box<[u8]>, usize>, window: &[u8; WINDOW]) -> Op
 }
 
 impl TardisSource {
-    /// Reads the rows of the next message that is worth showing.
-    fn read_group(&mut self) -> Result<Option<Timestamp>, SourceError> {
+    /// Reads the rows of the next message that is worth showing to the end of `log`, and says when it is played.
+    fn read_group(&mut self, log: &mut EventLog) -> Result<Option<Timestamp>, SourceError> {
         loop {
-            self.events.clear();
-            self.ids.clear();
             let (first, line) = match self.pending.take() {
                 Some(pending) => pending,
                 None => match self.next_row()? {
@@ -347,98 +334,102 @@ impl TardisSource {
                     None => return Ok(None),
                 },
             };
-            self.push(&first);
+            self.push(&first, log);
             while let Some(row) = self.next_row()? {
                 if !row.same_message(&first) {
                     self.pending = Some((row, self.row_line));
                     break;
                 }
-                self.push(&row);
+                self.push(&row, log);
             }
-            if self.begin_group(&first) {
-                return Ok(Some(self.play(line)));
+            if let Some(head) = self.head(&first, log) {
+                let time = self.play(head.receive_time.nanos(), log.pending(), line);
+                log.close_as(head);
+                return Ok(Some(time));
             }
+            log.discard();
         }
+    }
+
+    /// The same, once: behind its end nothing comes.
+    fn next_group(&mut self, log: &mut EventLog) -> Result<Option<Timestamp>, SourceError> {
+        if self.ended {
+            return Ok(None);
+        }
+        let next = self.read_group(log);
+        if !matches!(next, Ok(Some(_))) {
+            self.ended = true;
+            log.discard();
+        }
+        next
     }
 
     /// Adds what a row says to the group that is being read.
     #[inline(always)]
-    fn push(&mut self, row: &Row) {
+    fn push(&self, row: &Row, log: &mut EventLog) {
         let Row { side, price, qty, .. } = *row;
         match (self.columns.kind, side) {
-            (CsvKind::Book, Some(side)) => self.events.push(MarketEvent::Level { side, price, qty }),
+            (CsvKind::Book, Some(side)) => log.push(MarketEvent::Level { side, price, qty }),
             (CsvKind::Book | CsvKind::Liquidations, None) => {}
             (CsvKind::Liquidations, Some(side)) => {
-                self.events.push(MarketEvent::News(News::Liquidation { side, price, qty }));
+                log.push(MarketEvent::News(News::Liquidation { side, price, qty }));
             }
-            (_, aggressor) => {
-                let id = match (u32::try_from(self.ids.len()), u16::try_from(self.row_id.len())) {
-                    (Ok(start), Ok(len)) => IdSpan { start, len },
-                    _ => IdSpan::default(),
-                };
-                self.ids.extend_from_slice(&self.row_id);
-                self.events.push(MarketEvent::Trade(Print { aggressor, id, price, qty }));
-            }
+            (_, aggressor) => log.push_trade(aggressor, price, qty, &self.row_id),
         }
     }
 
-    /// Says what the group that was read is; false where it is not to be shown.
+    /// What the group that was read is; `None` where it is not to be shown.
     #[inline]
-    fn begin_group(&mut self, first: &Row) -> bool {
-        let Some(known) = self.known.get_mut(first.symbol) else { return false };
-        self.group = Head {
+    fn head(&mut self, first: &Row, log: &mut EventLog) -> Option<GroupHead> {
+        let known = self.known.get_mut(first.symbol)?;
+        let mut head = GroupHead {
             instrument: known.instrument,
             kind: GroupKind::Update,
-            exchange_time: first.exchange_time,
-            receive_time: first.receive_time,
+            exchange_time: Timestamp::from_nanos(first.exchange_time),
+            receive_time: Timestamp::from_nanos(first.receive_time),
         };
         if self.columns.kind == CsvKind::Book {
             let before = known.last;
             known.last = before.and(Some(false));
             match (before, first.snapshot) {
                 // Left-overs of what was buffered before the first snapshot.
-                (None, false) => return false,
-                (Some(true), false) if self.is_separator(first) => return false,
+                (None, false) => return None,
+                (Some(true), false) if self.is_separator(first, log) => return None,
                 (_, false) => {}
-                (before, true) => self.begin_snapshot(first.symbol, before == Some(true)),
+                (before, true) => head.kind = self.snapshot(first.symbol, before == Some(true), log),
             }
             self.stats.book_updates += 1;
         }
         self.stats.messages += 1;
-        true
+        Some(head)
     }
 
     /// A message of a snapshot: the first, or more of it.
-    fn begin_snapshot(&mut self, symbol: usize, more: bool) {
+    fn snapshot(&mut self, symbol: usize, more: bool, log: &mut EventLog) -> GroupKind {
         if let Some(known) = self.known.get_mut(symbol) {
             known.last = Some(true);
         }
         self.stats.merged_snapshots += u64::from(more);
-        self.group.kind = if more { GroupKind::SnapshotRest } else { GroupKind::Snapshot };
         // One row of amount 0 is how a snapshot without levels is written.
-        if let [MarketEvent::Level { qty, .. }] = self.events[..]
-            && qty.is_zero()
-        {
-            self.events.clear();
+        if is_zero(log) {
+            log.discard();
         }
+        if more { GroupKind::SnapshotRest } else { GroupKind::Snapshot }
     }
 
     /// Whether a message after a snapshot only says that the next snapshot is another one: our writer puts a row of
     /// amount 0 between them, at the second one's times.
-    fn is_separator(&self, first: &Row) -> bool {
-        let zero = matches!(self.events[..], [MarketEvent::Level { qty, .. }] if qty.is_zero());
-        zero && self
-            .pending
-            .is_some_and(|(next, _)| Row { snapshot: false, ..next }.same_message(first) && next.snapshot)
+    fn is_separator(&self, first: &Row, log: &EventLog) -> bool {
+        let same = |next: Row| Row { snapshot: false, ..next }.same_message(first) && next.snapshot;
+        is_zero(log) && self.pending.is_some_and(|(next, _)| same(next))
     }
 
     /// The play time of the group that was read: its receive time, never before the clock.
     #[inline]
-    fn play(&mut self, line: u64) -> Timestamp {
-        let receive = self.group.receive_time;
+    fn play(&mut self, receive: i64, events: usize, line: u64) -> Timestamp {
         let clock = self.clock.unwrap_or(receive);
         if receive < clock {
-            self.went_back(clock - receive, line);
+            self.went_back(clock - receive, events, line);
         }
         let clock = clock.max(receive);
         self.clock = Some(clock);
@@ -446,8 +437,8 @@ impl TardisSource {
     }
 
     #[cold]
-    fn went_back(&mut self, by: i64, line: u64) {
-        self.stats.time_went_back += self.events.len().max(1) as u64;
+    fn went_back(&mut self, by: i64, events: usize, line: u64) {
+        self.stats.time_went_back += events.max(1) as u64;
         if by > FAR_BACK {
             self.options.warnings.add(|| {
                 let seconds = by / 1_000_000_000;
@@ -458,6 +449,11 @@ impl TardisSource {
             });
         }
     }
+}
+
+/// Whether the group that is being read is one level of amount 0.
+fn is_zero(log: &EventLog) -> bool {
+    matches!(log.open_events(), [MarketEvent::Level { qty, .. }] if qty.is_zero())
 }
 
 impl Source for TardisSource {
@@ -474,31 +470,21 @@ impl Source for TardisSource {
     }
 
     fn advance(&mut self) -> Result<Option<Timestamp>, SourceError> {
-        if self.ended {
-            return Ok(None);
-        }
-        let next = self.read_group();
-        if !matches!(next, Ok(Some(_))) {
-            self.ended = true;
-            self.events.clear();
-            self.ids.clear();
-        }
+        let mut log = std::mem::take(&mut self.log);
+        log.clear();
+        let next = self.next_group(&mut log);
+        self.log = log;
         next
     }
 
     #[inline]
     fn group(&self) -> Group<'_> {
-        if self.ended || self.clock.is_none() {
-            return EMPTY;
-        }
-        Group {
-            instrument: self.group.instrument,
-            kind: self.group.kind,
-            exchange_time: Timestamp::from_nanos(self.group.exchange_time),
-            receive_time: Timestamp::from_nanos(self.group.receive_time),
-            events: &self.events,
-            ids: &self.ids,
-        }
+        self.log.get(0).unwrap_or(EMPTY)
+    }
+
+    fn read(&mut self, batch: &mut Batch, reach: &Reach) {
+        self.log.clear();
+        batch.write(self, reach, Self::next_group);
     }
 
     fn stats(&self) -> FeedStats {
