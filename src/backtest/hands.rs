@@ -10,14 +10,15 @@ use std::time::Duration;
 
 use smol_str::SmolStr;
 
+use super::outbox::Outbox;
 use super::view::View as LocalView;
 use crate::connector::OwnOrders;
 use crate::market::decimal::decimal_of;
 use crate::market::{Group, InstrumentId, Level, Price, Qty, Side, Timestamp};
 use crate::order::{AccountId, NewOrder, OrderKind, OrderRef, OrderSize, SessionId};
 use crate::sim::{
-    Balance, Input, LedgerEntry, Owner, PublicMarket, Request, RequestBody, Setting, SimulatedExchange,
-    Update, UpdateBody, View,
+    Balance, Input, LedgerEntry, PublicMarket, Request, RequestBody, Setting, SimulatedExchange, Update,
+    UpdateBody, View,
 };
 use crate::strategy::{
     Ask, Funds, Held, MarketId, NextFunding, OrderKey, OwnBook, OwnOrder, TradedMarket, Trading,
@@ -37,8 +38,7 @@ pub(super) struct Venue {
     pub(super) markets: Range<u32>,
     market_delay: Duration,
     kept_back: VecDeque<(Timestamp, Request)>,
-    outbox: VecDeque<(Timestamp, UpdateBody)>,
-    told: Timestamp,
+    outbox: Outbox,
     funds: Vec<Balance>,
     view: Option<LocalView>,
 }
@@ -59,8 +59,7 @@ impl Venue {
             sim,
             market_delay,
             kept_back: VecDeque::new(),
-            outbox: VecDeque::new(),
-            told: Timestamp::MIN,
+            outbox: Outbox::new(),
             view,
         }
     }
@@ -69,84 +68,74 @@ impl Venue {
     pub(super) fn next_at(&self) -> Timestamp {
         let due = self.sim.next_due().unwrap_or(Timestamp::MAX);
         let kept = self.kept_back.front().map_or(Timestamp::MAX, |(at, _)| *at);
-        let told = self.outbox.front().map_or(Timestamp::MAX, |(at, _)| *at);
+        let told = self.outbox.next_at().unwrap_or(Timestamp::MAX);
         due.min(kept).min(told)
     }
 
     /// One message of the market.
     #[inline]
-    pub(super) fn play(&mut self, now: Timestamp, group: &Group<'_>, updates: &mut Vec<Update>) {
-        self.sim.apply(now, Input::Market(*group), updates);
+    pub(super) fn play(&mut self, now: Timestamp, group: &Group<'_>) {
+        self.apply(now, Input::Market(*group));
         if let Some(view) = &mut self.view {
             view.send(now, group);
         }
     }
 
     /// Sends what was kept back until now, and lets happen at the exchange what is due. Whether anything was.
-    pub(super) fn run_due(&mut self, now: Timestamp, updates: &mut Vec<Update>) -> bool {
+    pub(super) fn run_due(&mut self, now: Timestamp) -> bool {
         let mut any = false;
         while let Some((_, request)) = self.kept_back.pop_front_if(|(at, _)| *at <= now) {
-            self.sim.apply(now, Input::Request(request), updates);
+            self.apply(now, Input::Request(request));
             any = true;
         }
         if self.sim.next_due().is_some_and(|due| due <= now) {
-            self.sim.apply(now, Input::Advance, updates);
+            self.apply(now, Input::Advance);
             any = true;
         }
         any
     }
 
-    /// Puts updates on their way. The owner learns of a ledger row with the fill or answer that it belongs to: the one
-    /// after it, else the one before.
-    pub(super) fn route(&mut self, updates: &mut Vec<Update>) {
-        let mut with = None;
-        for update in updates.iter_mut().rev() {
-            match &update.body {
-                UpdateBody::Order(_) | UpdateBody::Fill(_) => with = Some(update.deliver_at),
-                _ => update.deliver_at = update.deliver_at.max(with.unwrap_or(update.at)),
-            }
-        }
-        for update in updates.drain(..) {
-            let mine = match &update.body {
-                UpdateBody::Ledger(entry) => entry.owner == Owner::Account(ACCOUNT),
-                UpdateBody::PublicTrade(_) => false,
-                _ => true,
-            };
-            if mine {
-                self.told = self.told.max(update.deliver_at);
-                self.outbox.push_back((self.told, update.body));
-            }
-        }
+    /// Something happens at the exchange; what it says is new in the outbox.
+    #[inline]
+    pub(super) fn apply(&mut self, now: Timestamp, input: Input<'_>) {
+        self.sim.apply(now, input, self.outbox.inbox());
+    }
+
+    /// What the exchange has said that is not on its way yet.
+    #[inline]
+    pub(super) fn new_ones(&self) -> &[Update] {
+        self.outbox.new_ones()
+    }
+
+    /// Sends it on its way.
+    pub(super) fn send_on(&mut self) {
+        self.outbox.send_on();
     }
 
     /// Tells the trader what it may know by now. Whether there was anything.
     fn deliver(&mut self, now: Timestamp, own: &mut OwnBook) -> bool {
-        let mut any = false;
-        while let Some((_, body)) = self.outbox.pop_front_if(|(at, _)| *at <= now) {
-            any = true;
-            match body {
-                UpdateBody::Order(update) => {
-                    own.see_setting(&update);
-                    own.see_order(self.markets.clone(), &update);
-                }
-                UpdateBody::Fill(fill) => {
-                    own.see_fill(self.markets.clone(), &fill);
-                    if let Some(view) = &mut self.view {
-                        view.catch_up(now);
-                        view.filled(&fill);
-                    }
-                }
-                UpdateBody::Ledger(LedgerEntry { asset, balance_after, hold_after, .. }) => {
-                    if let Some(funds) = self.funds.get_mut(usize::from(asset)) {
-                        *funds = Balance { total: balance_after, held: hold_after };
-                    }
-                }
-                UpdateBody::Position(state) => own.see_position(self.markets.start, &state),
-                UpdateBody::Liquidation(told) => own.see_liquidation(self.markets.start, &told),
-                UpdateBody::PublicTrade(_) | UpdateBody::Funding(_) => {}
+        let Self { outbox, markets, funds, view, .. } = self;
+        outbox.tell(now, |body| match body {
+            UpdateBody::Order(update) => {
+                own.see_setting(update);
+                own.see_order(markets.clone(), update);
             }
-        }
-        any
+            UpdateBody::Fill(fill) => {
+                own.see_fill(markets.clone(), fill);
+                if let Some(view) = view {
+                    view.catch_up(now);
+                    view.filled(fill);
+                }
+            }
+            UpdateBody::Ledger(LedgerEntry { asset, balance_after, hold_after, .. }) => {
+                if let Some(funds) = funds.get_mut(usize::from(*asset)) {
+                    *funds = Balance { total: *balance_after, held: *hold_after };
+                }
+            }
+            UpdateBody::Position(state) => own.see_position(markets.start, state),
+            UpdateBody::Liquidation(told) => own.see_liquidation(markets.start, told),
+            UpdateBody::PublicTrade(_) | UpdateBody::Funding(_) => {}
+        })
     }
 
     fn view_of(&self, own: OwnOrders) -> View {
@@ -190,8 +179,6 @@ pub(super) struct Hands {
     keys: u64,
     /// What was sent since it was last looked at; for the files.
     pub(super) sent: Vec<OwnOrder>,
-    /// What the engine says to a request at once; it goes on its way with what follows.
-    pub(super) updates: Vec<Update>,
 }
 
 impl Hands {
@@ -218,7 +205,6 @@ impl Hands {
             first: MarketId::default(),
             keys: 0,
             sent: Vec::new(),
-            updates: Vec::new(),
         }
     }
 
@@ -258,8 +244,8 @@ impl Hands {
         if delayed && !venue.market_delay.is_zero() {
             venue.kept_back.push_back((self.now.plus(venue.market_delay), request));
         } else {
-            venue.sim.apply(self.now, Input::Request(request), &mut self.updates);
-            venue.route(&mut self.updates);
+            venue.apply(self.now, Input::Request(request));
+            venue.send_on();
         }
     }
 }

@@ -106,10 +106,9 @@ impl Lane {
     ) -> Result<(), BacktestError> {
         self.hands.now = now;
         for (at, balances) in balances.iter().enumerate() {
-            let mut updates = Vec::new();
             let Some(venue) = self.hands.venues.get_mut(at) else { continue };
             let names = Dictionary::of(&venue.sim);
-            venue.sim.apply(now, Input::Admin(Admin::OpenAccount(ACCOUNT)), &mut updates);
+            venue.apply(now, Input::Admin(Admin::OpenAccount(ACCOUNT)));
             for (asset, amount) in balances {
                 let index = names.asset_index(asset);
                 let money = index.and_then(|index| names.money(index, *amount));
@@ -118,9 +117,9 @@ impl Lane {
                     return Err(BacktestError::Refused(what));
                 };
                 let deposit = Admin::Deposit { account: ACCOUNT, asset: index, amount: money };
-                venue.sim.apply(now, Input::Admin(deposit), &mut updates);
+                venue.apply(now, Input::Admin(deposit));
             }
-            self.take(at, &mut updates)?;
+            self.take(at)?;
         }
         self.hands.deliver();
         self.rehorizon();
@@ -142,12 +141,10 @@ impl Lane {
         let Some(place) = self.hands.venues.get_mut(venue) else { return Ok(()) };
         // An instrument that turned up after the start is not simulated.
         if group.instrument.index() < place.markets.len() {
-            place.play(now, group, &mut self.hands.updates);
+            place.play(now, group);
         }
-        if !self.hands.updates.is_empty() {
-            let mut updates = std::mem::take(&mut self.hands.updates);
-            self.take(venue, &mut updates)?;
-            self.hands.updates = updates;
+        if !place.new_ones().is_empty() {
+            self.take(venue)?;
             self.rehorizon();
         }
         if self.started.is_none() && self.start_at == Timestamp::MAX {
@@ -198,12 +195,8 @@ impl Lane {
         self.hands.now = now;
         let mut settled = true;
         for venue in 0..self.hands.venues.len() {
-            let mut updates = std::mem::take(&mut self.hands.updates);
-            settled &= !self.hands.venues[venue].run_due(now, &mut updates);
-            if !updates.is_empty() {
-                self.take(venue, &mut updates)?;
-            }
-            self.hands.updates = updates;
+            settled &= !self.hands.venues[venue].run_due(now);
+            self.take(venue)?;
         }
         if self.hands.deliver() {
             settled = false;
@@ -261,8 +254,12 @@ impl Lane {
     }
 
     /// What an exchange has said: counted, written, on its way to the trader.
-    fn take(&mut self, venue: usize, updates: &mut Vec<crate::sim::Update>) -> Result<(), BacktestError> {
+    fn take(&mut self, venue: usize) -> Result<(), BacktestError> {
         let Some(place) = self.hands.venues.get_mut(venue) else { return Ok(()) };
+        let updates = place.new_ones();
+        if updates.is_empty() {
+            return Ok(());
+        }
         self.tally.see(venue, place.markets.start, updates);
         if let Some(files) = &mut self.files {
             files.see(venue, &place.sim, updates)?;
@@ -270,7 +267,7 @@ impl Lane {
                 show_fills(&mut self.shown_fills, place, updates);
             }
         }
-        place.route(updates);
+        place.send_on();
         Ok(())
     }
 

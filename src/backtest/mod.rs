@@ -13,6 +13,7 @@ mod hands;
 mod lane;
 mod lots;
 mod metrics;
+mod outbox;
 mod report;
 mod summary;
 mod tally;

@@ -4,8 +4,6 @@
 //! order: one that was received earlier than the one before it is seen with that one. What the trader's own orders took
 //! is left out of it from the fill on until the level shrinks to it (rule 7 of `docs/fills.md`).
 
-use std::collections::VecDeque;
-
 use crate::market::{
     Group, GroupKind, Instrument, Level, MarketEvent, OrderBook, Price, Qty, Side, Timestamp,
 };
@@ -14,6 +12,8 @@ use crate::sim::Fill;
 
 /// Groups that may wait before the view is brought up to date although nobody looks.
 const PATIENCE: usize = 1 << 16;
+/// Groups seen before the room that they took is used again.
+const KEPT: usize = 1_024;
 
 /// One instrument as the trader sees it.
 #[derive(Clone, Debug)]
@@ -30,15 +30,19 @@ struct Waiting {
     instrument: usize,
     kind: GroupKind,
     seen_at: Timestamp,
-    events: usize,
+    /// Where its events end.
+    end: usize,
 }
 
 /// The books of one connector as the trader sees them.
 #[derive(Clone, Debug)]
 pub(super) struct View {
     markets: Vec<Seen>,
-    waiting: VecDeque<Waiting>,
-    events: VecDeque<MarketEvent>,
+    /// Groups in the exchange's order, and how many of them were seen.
+    waiting: Vec<Waiting>,
+    seen: usize,
+    /// The events of all of them.
+    events: Vec<MarketEvent>,
     last: Timestamp,
 }
 
@@ -50,29 +54,37 @@ impl View {
             last_trade: None,
             taken: Vec::new(),
         };
-        let (waiting, events) = (VecDeque::new(), VecDeque::new());
-        Self { markets: instruments.map(seen).collect(), waiting, events, last: Timestamp::MIN }
+        let (waiting, events) = (Vec::new(), Vec::new());
+        Self { markets: instruments.map(seen).collect(), waiting, seen: 0, events, last: Timestamp::MIN }
     }
 
     /// The exchange has sent a group at `now`; the trader will see it.
+    #[inline]
     pub(super) fn send(&mut self, now: Timestamp, group: &Group<'_>) {
         self.last = self.last.max(group.receive_time);
-        let (instrument, kind, events) = (group.instrument.index(), group.kind, group.events.len());
-        self.waiting.push_back(Waiting { instrument, kind, seen_at: self.last, events });
-        self.events.extend(group.events);
-        if self.waiting.len() > PATIENCE {
+        self.events.extend_from_slice(group.events);
+        let (instrument, kind, end) = (group.instrument.index(), group.kind, self.events.len());
+        self.waiting.push(Waiting { instrument, kind, seen_at: self.last, end });
+        if self.waiting.len() - self.seen > PATIENCE {
             self.catch_up(now);
         }
     }
 
     /// Applies all that has been received by `now`.
     pub(super) fn catch_up(&mut self, now: Timestamp) {
-        while let Some(next) = self.waiting.front().copied().filter(|next| next.seen_at <= now) {
-            self.waiting.pop_front();
-            let events = self.events.drain(..next.events);
+        let mut start = self.seen.checked_sub(1).map_or(0, |last| self.waiting[last].end);
+        while let Some(next) = self.waiting.get(self.seen).filter(|next| next.seen_at <= now) {
             if let Some(market) = self.markets.get_mut(next.instrument) {
-                market.apply(next.kind, events);
+                market.apply(next.kind, &self.events[start..next.end]);
             }
+            start = next.end;
+            self.seen += 1;
+        }
+        if self.seen == self.waiting.len() || self.seen > KEPT {
+            self.waiting.drain(..self.seen);
+            self.waiting.iter_mut().for_each(|waiting| waiting.end -= start);
+            self.events.drain(..start);
+            self.seen = 0;
         }
     }
 
@@ -125,14 +137,14 @@ impl Seen {
         found.map_or(Qty::ZERO, |(_, _, qty)| *qty)
     }
 
-    fn apply(&mut self, kind: GroupKind, events: impl Iterator<Item = MarketEvent>) {
+    fn apply(&mut self, kind: GroupKind, events: &[MarketEvent]) {
         if kind == GroupKind::Snapshot {
             self.book.clear();
             self.trusted = true;
         }
         let mut touched = Side::Buy;
         for event in events {
-            match event {
+            match *event {
                 MarketEvent::Level { side, price, qty } => {
                     self.book.set(side, price, qty);
                     touched = side;
