@@ -166,24 +166,53 @@ pub(crate) fn write_padded(out: &mut String, units: i64, scale: u8, step: i64) {
     while scale > 0 && step % 10 == 0 && units % 10 == 0 {
         (units, step, scale) = (units / 10, step / 10, scale - 1);
     }
+    let (size, places) = (units.unsigned_abs(), usize::from(scale));
     let mut text = [0_u8; 40];
     let mut at = text.len();
-    let mut left = units.unsigned_abs();
-    let mut written = 0;
-    while left > 0 || written <= scale {
-        if written == scale && scale > 0 {
-            at -= 1;
-            text[at] = b'.';
-        }
-        at -= 1;
-        text[at] = b'0' + (left % 10) as u8;
-        left /= 10;
-        written += 1;
+    // Where the scale is so large, it is all behind the point.
+    let (whole, part) =
+        10_u64.checked_pow(u32::from(scale)).map_or((0, size), |one| (size / one, size % one));
+    if scale > 0 {
+        at = put_digits(&mut text, part, places) - 1;
+        text[at] = b'.';
     }
+    at = put_digits(&mut text[..at], whole, 1);
     if units < 0 {
         out.push('-');
     }
     out.push_str(std::str::from_utf8(&text[at..]).unwrap_or_default());
+}
+
+/// All numbers of two digits, one behind the other.
+const PAIRS: [u8; 200] = {
+    let mut pairs = [0; 200];
+    let mut at = 0;
+    while at < 100 {
+        (pairs[2 * at], pairs[2 * at + 1]) = (b'0' + (at / 10) as u8, b'0' + (at % 10) as u8);
+        at += 1;
+    }
+    pairs
+};
+
+/// Writes a number to the end of `text` with at least so many digits; returns where it begins.
+fn put_digits(text: &mut [u8], number: u64, least: usize) -> usize {
+    let (mut left, mut at) = (number, text.len());
+    let begin = at - least;
+    while left >= 10 {
+        let pair = 2 * (left % 100) as usize;
+        left /= 100;
+        at -= 2;
+        text[at..at + 2].copy_from_slice(&PAIRS[pair..pair + 2]);
+    }
+    if left > 0 {
+        at -= 1;
+        text[at] = b'0' + left as u8;
+    }
+    while at > begin {
+        at -= 1;
+        text[at] = b'0';
+    }
+    at
 }
 
 /// A whole number.
@@ -193,7 +222,9 @@ pub(crate) fn write_integer(out: &mut String, value: i64) {
 
 /// The inside of a JSON string.
 pub(crate) fn write_text(out: &mut String, text: &str) {
-    if text.bytes().all(|byte| matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\') {
+    let plain = |byte: u8| matches!(byte, b' '..=b'~') & (byte != b'"') & (byte != b'\\');
+    // All are looked at: the machine looks at many at once then.
+    if text.bytes().fold(true, |all, byte| all & plain(byte)) {
         out.push_str(text);
     } else if let Ok(quoted) = serde_json::to_string(text) {
         out.push_str(&quoted[1..quoted.len() - 1]);
@@ -217,6 +248,11 @@ mod tests {
             (-5, 1, 1, "-0.5"),
             (500, 2, 100, "5"),
             (i64::MAX, 18, 1, "9.223372036854775807"),
+            (i64::MIN, 0, 1, "-9223372036854775808"),
+            (i64::MAX, 20, 1, "0.09223372036854775807"),
+            (105, 0, 1, "105"),
+            (100, 1, 1, "10.0"),
+            (1_001, 3, 1, "1.001"),
         ] {
             let mut out = String::new();
             write_padded(&mut out, units, scale, step);

@@ -5,6 +5,7 @@
 
 mod account;
 mod auth;
+mod changes;
 mod contract;
 mod fields;
 mod orders;

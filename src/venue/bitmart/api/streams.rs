@@ -252,6 +252,9 @@ impl Streams {
                 }
             }
         }
+        if heard.is_empty() {
+            return;
+        }
         let mut balances = Balances::default();
         for update in heard {
             match &update.body {

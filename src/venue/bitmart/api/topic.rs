@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::changes::Changes;
 use super::public::{self, candles_of};
 use super::shape;
 use crate::market::{Instrument, InstrumentId, Level, Side, Timestamp};
@@ -90,8 +91,9 @@ pub(super) struct Topic {
     trades: u64,
     /// The book that was told, bids and asks.
     book: [Vec<Level>; 2],
-    /// Room for the next one.
+    /// Room for the next one, and for what takes the one to the other.
     spare: [Vec<Level>; 2],
+    changes: [Changes; 2],
     version: i64,
 }
 
@@ -106,6 +108,7 @@ impl Topic {
             trades: 0,
             book: [Vec::new(), Vec::new()],
             spare: [Vec::new(), Vec::new()],
+            changes: [Changes::default(), Changes::default()],
             version: 0,
         }
     }
@@ -124,7 +127,7 @@ impl Topic {
         let instrument = paper.names().instrument(self.instrument)?;
         match self.channel {
             Channel::Trade => None,
-            Channel::Increase => Some(self.increase(paper, instrument, &self.book, true)),
+            Channel::Increase => Some(self.all(paper, instrument)),
             _ => self.whole(paper, instrument).map(|(table, data)| push(&table, &data, paper.now())),
         }
     }
@@ -132,7 +135,7 @@ impl Topic {
     /// The book anew, for whoever lost a version.
     pub(super) fn snapshot(&self, paper: &PaperExchange) -> Option<String> {
         let instrument = paper.names().instrument(self.instrument)?;
-        (self.channel == Channel::Increase).then(|| self.increase(paper, instrument, &self.book, true))
+        (self.channel == Channel::Increase).then(|| self.all(paper, instrument))
     }
 
     /// What is new, if anything is and it is time to say so.
@@ -146,14 +149,19 @@ impl Topic {
             Channel::Trade => self.new_trades(paper, instrument)?,
             Channel::Increase => {
                 self.look(paper);
-                let changes =
-                    Side::BOTH.map(|side| changes(side, &self.book[side.index()], &self.spare[side.index()]));
-                if changes.iter().all(Vec::is_empty) {
+                for side in Side::BOTH {
+                    let at = side.index();
+                    self.changes[at].find(side, &self.book[at], &self.spare[at]);
+                }
+                let [bids, asks] = &self.changes;
+                let count = bids.len() + asks.len();
+                if count == 0 {
                     return None;
                 }
                 std::mem::swap(&mut self.book, &mut self.spare);
                 self.version += 1;
-                self.increase(paper, instrument, &changes, false)
+                let told = (false, now, self.version);
+                increase(instrument, (bids.levels(), asks.levels()), count, told)
             }
             _ => {
                 let (table, data) = self.whole(paper, instrument)?;
@@ -178,18 +186,11 @@ impl Topic {
         }
     }
 
-    fn increase(
-        &self,
-        paper: &PaperExchange,
-        instrument: &Instrument,
-        [bids, asks]: &[Vec<Level>; 2],
-        snapshot: bool,
-    ) -> String {
-        // About thirty bytes a level, and what stands around them.
-        let mut frame = String::with_capacity(160 + 32 * (bids.len() + asks.len()));
+    /// The whole book that was told.
+    fn all(&self, paper: &PaperExchange, instrument: &Instrument) -> String {
+        let [bids, asks] = &self.book;
         let levels = (bids.iter().copied(), asks.iter().copied());
-        wire::write_increase(&mut frame, instrument, levels, (snapshot, paper.now(), self.version));
-        frame
+        increase(instrument, levels, bids.len() + asks.len(), (true, paper.now(), self.version))
     }
 
     fn new_trades(&mut self, paper: &PaperExchange, instrument: &Instrument) -> Option<String> {
@@ -280,6 +281,19 @@ impl Topic {
     }
 }
 
+/// A frame of the incremental book: bids and asks and how many there are; whether they are all, when, its version.
+fn increase(
+    instrument: &Instrument,
+    levels: (impl Iterator<Item = Level>, impl Iterator<Item = Level>),
+    count: usize,
+    told: (bool, Timestamp, i64),
+) -> String {
+    // About thirty bytes a level, and what stands around them.
+    let mut frame = String::with_capacity(160 + 32 * count);
+    wire::write_increase(&mut frame, instrument, levels, told);
+    frame
+}
+
 /// A push; candles carry no time of their own.
 fn push(table: &str, data: &Value, now: Timestamp) -> String {
     let mut data = data.clone();
@@ -292,74 +306,4 @@ fn push(table: &str, data: &Value, now: Timestamp) -> String {
         }
     }
     json!({ "data": [data], "table": table }).to_string()
-}
-
-/// What takes `before` to `after`, levels of one side, both best first: new sizes, and zero for what is gone.
-pub(super) fn changes(side: Side, before: &[Level], after: &[Level]) -> Vec<Level> {
-    let (mut new, mut gone) = (Vec::new(), Vec::new());
-    let is_gone = |old: &Level| Level { price: old.price, qty: crate::market::Qty::ZERO };
-    let mut old = before.iter();
-    let mut next = old.next();
-    for level in after {
-        while let Some(better) = next.filter(|old| side.better(old.price, level.price)) {
-            gone.push(is_gone(better));
-            next = old.next();
-        }
-        match next.filter(|old| old.price == level.price) {
-            Some(same) => {
-                if same.qty != level.qty {
-                    new.push(*level);
-                }
-                next = old.next();
-            }
-            None => new.push(*level),
-        }
-    }
-    gone.extend(next.into_iter().chain(old).map(is_gone));
-    new.append(&mut gone);
-    new
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::market::{Price, Qty};
-    use proptest::prelude::*;
-
-    fn side_of(side: Side, mut levels: Vec<(i64, i64)>) -> Vec<Level> {
-        levels.sort_unstable();
-        levels.dedup_by_key(|(price, _)| *price);
-        let level = |(price, qty)| Level { price: Price::from_units(price), qty: Qty::from_units(qty) };
-        let mut levels: Vec<Level> = levels.into_iter().map(level).collect();
-        if side == Side::Buy {
-            levels.reverse();
-        }
-        levels
-    }
-
-    proptest! {
-        #[test]
-        fn changes_take_the_one_book_to_the_other(
-            buy: bool,
-            before in prop::collection::vec((0_i64..40, 1_i64..4), 0..30),
-            after in prop::collection::vec((0_i64..40, 1_i64..4), 0..30),
-        ) {
-            let side = if buy { Side::Buy } else { Side::Sell };
-            let (before, after) = (side_of(side, before), side_of(side, after));
-            let changes = changes(side, &before, &after);
-            let mut book: std::collections::BTreeMap<_, _> =
-                before.iter().map(|level| (level.price, level.qty)).collect();
-            for Level { price, qty } in &changes {
-                let was = book.insert(*price, *qty);
-                prop_assert_ne!(was, Some(*qty), "what did not change is not told");
-                if qty.is_zero() {
-                    prop_assert!(was.is_some(), "only what was there can go");
-                    book.remove(price);
-                }
-            }
-            let same: std::collections::BTreeMap<_, _> =
-                after.iter().map(|level| (level.price, level.qty)).collect();
-            prop_assert_eq!(book, same);
-        }
-    }
 }

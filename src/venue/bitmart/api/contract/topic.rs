@@ -6,9 +6,9 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use smol_str::SmolStr;
 
+use super::super::changes::Changes;
 use super::super::public::candles_of;
 use super::super::shape as spot;
-use super::super::topic::changes;
 use super::market::{LOWER, UPPER};
 use super::memory::Memory;
 use super::{contracts, find, shape};
@@ -215,9 +215,11 @@ impl Topic {
                 Channel::DepthIncrease(depth) => {
                     let book = levels(paper, id, depth);
                     if book != self.book {
-                        let change =
-                            |side: Side| changes(side, &self.book[side.index()], &book[side.index()]);
-                        let changes = Side::BOTH.map(change);
+                        let changes = Side::BOTH.map(|side| {
+                            let mut changes = Changes::default();
+                            changes.find(side, &self.book[side.index()], &book[side.index()]);
+                            changes.levels().collect()
+                        });
                         self.book = book;
                         self.version += 1;
                         frames.push(self.increase(instrument, &changes, ("update", now)));
