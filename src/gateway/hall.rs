@@ -206,7 +206,8 @@ impl Hall {
     pub(super) fn play_to(&self, elapsed: Duration) -> Moved {
         let until = self.opened.plus(elapsed);
         let mut moved = Moved::default();
-        loop {
+        let mut goes_on = true;
+        while goes_on {
             let mut stage = self.stage();
             let mut paper = self.paper.lock();
             if paper.now() >= until || stage.failed.is_some() {
@@ -220,11 +221,20 @@ impl Hall {
             if stage.held >= ENOUGH {
                 stage.hand_over();
             }
+            goes_on = paper.now() < until;
             // Between slices others have their turn.
             drop((paper, stage));
-            self.moved.notify_waiters();
+            self.wake_waiting();
         }
         moved
+    }
+
+    /// Requests that wait for market time look again. Who waits has said so before it looked, and it looked with the stage
+    /// in hand: nobody is missed.
+    fn wake_waiting(&self) {
+        if self.awaited.load(Ordering::Relaxed) > 0 {
+            self.moved.notify_waiters();
+        }
     }
 
     /// Tells clients what has happened by another hand.
@@ -233,7 +243,7 @@ impl Hall {
         let mut paper = self.paper.lock();
         stage.settle(&mut paper);
         drop((paper, stage));
-        self.moved.notify_waiters();
+        self.wake_waiting();
     }
 
     /// Plays what has come of a live market, and tells clients.
@@ -246,7 +256,7 @@ impl Hall {
         }
         stage.settle(&mut paper);
         drop((paper, stage));
-        self.moved.notify_waiters();
+        self.wake_waiting();
     }
 
     /// Plays one market message; false at the end of the tape.
@@ -261,7 +271,7 @@ impl Hall {
         let moved = Moved { messages, updates: stage.settle(&mut paper) };
         stage.see(played.map(|_| ()));
         drop((paper, stage));
-        self.moved.notify_waiters();
+        self.wake_waiting();
         (moved, messages > 0)
     }
 

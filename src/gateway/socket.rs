@@ -20,6 +20,8 @@ use crate::venue::api::{Out, SocketId};
 
 /// The largest frame that a client may send: more than any venue takes.
 const MOST_FRAME: usize = 256 << 10;
+/// Room for what a client sends, where it is no more; it is made ready each time that a socket is looked at.
+const READ: usize = 4 << 10;
 /// A client that says nothing for so long is asked whether it is there.
 const ASK: Duration = Duration::from_secs(30);
 /// A client that does not take what is written to it for so long is gone.
@@ -38,7 +40,7 @@ pub(super) async fn open(
     from: SocketAddr,
 ) -> Response {
     let upgrade = match WebSocketUpgrade::from_request_parts(&mut parts, &()).await {
-        Ok(upgrade) => upgrade.max_frame_size(MOST_FRAME).max_message_size(MOST_FRAME),
+        Ok(upgrade) => upgrade.max_frame_size(MOST_FRAME).max_message_size(MOST_FRAME).read_buffer_size(READ),
         Err(refused) => return refused.into_response(),
     };
     if gateway.counts.open_sockets.load(Ordering::Relaxed) >= MOST_SOCKETS {
