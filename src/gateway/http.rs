@@ -163,7 +163,6 @@ pub(super) fn with_call<T>(
         .filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)))
         .collect();
     let path = parts.uri.path();
-    let from = from.ip().to_string();
     then(&Call {
         method: parts.method.as_str(),
         path: path.get(prefix..).filter(|rest| !rest.is_empty()).unwrap_or("/"),
@@ -171,7 +170,7 @@ pub(super) fn with_call<T>(
         query: parts.uri.query().unwrap_or_default(),
         headers: &headers,
         body,
-        from: &from,
+        from: from.ip(),
     })
 }
 
@@ -184,10 +183,36 @@ pub(super) fn respond(reply: Reply) -> Response {
     response.headers_mut().reserve(reply.headers.len() + 3);
     response.headers_mut().insert(header::CONTENT_TYPE, json);
     for (name, value) in reply.headers {
-        let name = HeaderName::from_bytes(name.as_bytes());
-        if let (Ok(name), Ok(value)) = (name, HeaderValue::try_from(value)) {
+        if let (Some(name), Ok(value)) = (header_name(name), HeaderValue::try_from(value)) {
             response.headers_mut().insert(name, value);
         }
     }
     response
+}
+
+/// The name of a header. One in lower case is taken as it is, without a copy.
+fn header_name(name: &'static str) -> Option<HeaderName> {
+    let plain = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-');
+    match !name.is_empty() && name.bytes().all(plain) {
+        true => Some(HeaderName::from_static(name)),
+        false => HeaderName::from_bytes(name.as_bytes()).ok(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn headers_may_be_spelled_in_any_case() {
+        for (name, want) in [
+            ("retry-after", Some("retry-after")),
+            ("x-ratelimit-remaining-1s", Some("x-ratelimit-remaining-1s")),
+            ("X-BM-RateLimit-Mode", Some("x-bm-ratelimit-mode")),
+            ("", None),
+            ("a b", None),
+        ] {
+            assert_eq!(header_name(name).as_ref().map(HeaderName::as_str), want);
+        }
+    }
 }

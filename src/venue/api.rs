@@ -6,10 +6,11 @@
 //! Never here: a venue's spelling of anything. Start at [`NativeApi`].
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use smol_str::SmolStr;
+use smol_str::{SmolStr, format_smolstr};
 
 use super::Frame;
 use crate::connector::{OrderRequest, OrderType, PositionAction, TradeType};
@@ -146,7 +147,7 @@ impl Room<'_> {
             PositionEffect::Close => PositionAction::Close,
         };
         // An order without a client id needs a name in its session: one that no venue lets a client choose.
-        let unnamed = || smol_str::format_smolstr!("\u{1}{}", self.paper.last_tag() + 1);
+        let unnamed = || format_smolstr!("\u{1}{}", self.paper.last_tag() + 1);
         let id: ClientOrderId = order.client_id.clone().unwrap_or_else(unnamed);
         Some((id, request))
     }
@@ -167,14 +168,19 @@ pub struct Call<'a> {
     pub headers: &'a [(&'a str, &'a str)],
     /// The body.
     pub body: &'a [u8],
-    /// Where it comes from: an address.
-    pub from: &'a str,
+    /// Where it comes from.
+    pub from: IpAddr,
 }
 
 impl<'a> Call<'a> {
     /// The first header of that name (lower case).
     pub fn header(&self, name: &str) -> Option<&'a str> {
         self.headers.iter().find(|(known, _)| *known == name).map(|(_, value)| *value)
+    }
+
+    /// Where it comes from, as text.
+    pub fn address(&self) -> SmolStr {
+        format_smolstr!("{}", self.from)
     }
 
     /// The parameters of the query, decoded; the last of a name wins.

@@ -1,6 +1,7 @@
 //! A venue's interface over a market drawn by hand, for tests: requests and frames in, a transcript out.
 
 use std::fmt::Write as _;
+use std::net::{IpAddr, Ipv4Addr};
 
 use super::Frame;
 use super::api::{Access, Account, Call, Called, Key, NativeApi, Out, Posts, Reply, Room, SocketId, Window};
@@ -12,6 +13,9 @@ use crate::sim::{FeeSchedule, LatencyModel, MarketConfig, QueueModel, SimConfig,
 
 /// The time of day of every request.
 pub(crate) const WALL: i64 = 1_700_000_000_000;
+
+/// Where every request comes from.
+pub(crate) const LOCAL: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 /// Two accounts with a key each, on one exchange.
 pub(crate) struct Served {
@@ -98,7 +102,7 @@ impl Served {
     /// Sends a request; the reply is not written down.
     pub(crate) fn ask(&mut self, method: &str, target: &str, headers: &[(&str, &str)], body: &[u8]) -> Reply {
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
-        let call = Call { method, path, prefix: "", query, headers, body, from: "127.0.0.1" };
+        let call = Call { method, path, prefix: "", query, headers, body, from: LOCAL };
         let wall = Timestamp::from_millis(WALL);
         let called = {
             let mut room = Room { paper: &mut self.paper, access: &self.access, wall };
@@ -129,8 +133,7 @@ impl Served {
     pub(crate) fn open(&mut self, socket: u64, target: &str) {
         let _ = writeln!(self.log, "{socket} opens {target}");
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
-        let call =
-            Call { method: "GET", path, prefix: "", query, headers: &[], body: b"", from: "127.0.0.1" };
+        let call = Call { method: "GET", path, prefix: "", query, headers: &[], body: b"", from: LOCAL };
         let mut posts = Posts::new();
         let mut room =
             Room { paper: &mut self.paper, access: &self.access, wall: Timestamp::from_millis(WALL) };

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use serde_json::Value;
+use smol_str::SmolStr;
 
 use super::auth::{self, Proof};
 use super::contract::{self, Memory};
@@ -258,15 +259,14 @@ impl Route {
         if !room.access.limits {
             return Ok(Vec::new());
         }
+        let key = call.header("x-bm-key");
         let who = match self.per {
-            Per::Ip => call.from,
-            Per::Key => call.header("x-bm-key").unwrap_or(call.from),
-            Per::Uid => {
-                let account = room.access.account_of(call.header("x-bm-key").unwrap_or_default());
-                account.map_or(call.from, |account| account.name.as_str())
-            }
+            Per::Ip => None,
+            Per::Key => key,
+            Per::Uid => room.access.account_of(key.unwrap_or_default()).map(|account| account.name.as_str()),
         };
-        let used = limits.count(self.path, who, Duration::from_secs(self.seconds), room.wall);
+        let who = who.map_or_else(|| call.address(), SmolStr::from);
+        let used = limits.count(self.path, &who, Duration::from_secs(self.seconds), room.wall);
         let headers = vec![
             ("X-BM-RateLimit-Limit", self.most.to_string()),
             ("X-BM-RateLimit-Remaining", used.to_string()),

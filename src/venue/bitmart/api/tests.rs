@@ -392,7 +392,7 @@ fn pushes_inflate_to_what_they_say() {
         query: "protocol=1.1&compress=40",
         headers: &[],
         body: b"",
-        from: "127.0.0.1",
+        from: crate::venue::served::LOCAL,
     };
     let mut api = BitmartApi::default();
     let mut room = Room {

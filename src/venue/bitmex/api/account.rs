@@ -297,7 +297,7 @@ pub(super) fn commission(asked: &mut Asked<'_, '_>) -> Answer {
             .number("makerFee", Some(maker.to_decimal()))
             .number("takerFee", Some(taker.to_decimal()))
             .plain("settlementFee", 0);
-        format!("{}:{}", Value::from(one.symbol.as_str()), row.json())
+        format!("{}:{}", Value::from(one.symbol.as_str()), row.into_json())
     });
     Ok(Outcome::Body(format!("{{{}}}", rows.collect::<Vec<String>>().join(","))))
 }

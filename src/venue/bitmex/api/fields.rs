@@ -1,5 +1,6 @@
 //! The parameters of a request: of the query, of a JSON body or of a form, whatever the method; the body wins.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -12,69 +13,81 @@ use crate::venue::api::{Call, parameters};
 use crate::venue::text::BySymbol;
 
 /// Parameters by name, each as text; lists and objects as JSON text. A `null` is as if it were not there.
-#[derive(Debug, Default)]
-pub(super) struct Fields(BTreeMap<String, String>);
+///
+/// They stand as they came: requests have a handful, and the last of a name is looked for.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Fields<'a>(Vec<(Cow<'a, str>, Cow<'a, str>)>);
 
-impl Fields {
-    pub(super) fn read(call: &Call<'_>) -> Result<Self, Refusal> {
-        let mut fields = Self(call.parameters().into_iter().collect());
+impl<'a> Fields<'a> {
+    pub(super) fn read(call: &Call<'a>) -> Result<Self, Refusal> {
+        let mut fields = Self::default();
+        fields.take_form(call.query);
         let body = std::str::from_utf8(call.body).map_err(|_| bad("Invalid JSON"))?.trim();
         if body.starts_with('{') {
             fields.take(body)?;
         } else if body.starts_with('[') {
             return Err(bad("Invalid JSON"));
         } else {
-            fields.0.extend(parameters(body));
+            fields.take_form(body);
         }
         Ok(fields)
     }
 
+    fn of(object: &'a str) -> Result<Self, Refusal> {
+        let mut fields = Self::default();
+        fields.take(object).map(|()| fields)
+    }
+
+    fn take_form(&mut self, text: &str) {
+        let pairs = parameters(text).into_iter();
+        self.0.extend(pairs.map(|(name, value)| (Cow::Owned(name), Cow::Owned(value))));
+    }
+
     /// Takes over what a JSON object names.
-    fn take(&mut self, object: &str) -> Result<(), Refusal> {
+    fn take(&mut self, object: &'a str) -> Result<(), Refusal> {
         let wrong = |_| bad("Invalid JSON");
-        let read: BySymbol<'_, &RawValue> = serde_json::from_str(object).map_err(wrong)?;
+        let read: BySymbol<'a, &'a RawValue> = serde_json::from_str(object).map_err(wrong)?;
         for (name, value) in read.0 {
             let value = match value.get() {
-                "null" => {
-                    self.0.remove(&*name);
-                    continue;
-                }
+                // What stands before it under the name does not count either.
+                "null" => Cow::Borrowed(""),
                 text if text.starts_with('"') && text.contains('\\') => {
-                    serde_json::from_str(text).map_err(wrong)?
+                    Cow::Owned(serde_json::from_str(text).map_err(wrong)?)
                 }
-                text => text.trim_matches('"').to_owned(),
+                text => Cow::Borrowed(text.trim_matches('"')),
             };
-            self.0.insert(name.into_owned(), value);
+            self.0.push((name, value));
         }
         Ok(())
     }
 
     /// A list of objects, each as parameters of its own; `None` where there is no such list.
-    pub(super) fn objects(&self, name: &str) -> Option<Vec<Self>> {
+    pub(super) fn objects(&self, name: &str) -> Option<Vec<Fields<'_>>> {
         let items: Vec<&RawValue> = serde_json::from_str(self.text(name)?).ok()?;
-        let read = |item: &&RawValue| {
-            let mut one = Self::default();
-            one.take(item.get()).ok().map(|()| one)
-        };
-        items.iter().map(read).collect()
+        items.into_iter().map(|item| Fields::of(item.get()).ok()).collect()
     }
 
     /// The same with another value of a parameter.
-    pub(super) fn with(&self, name: &str, value: &str) -> Self {
-        let mut all = self.0.clone();
-        all.insert(name.to_owned(), value.to_owned());
-        Self(all)
+    pub(super) fn with(&self, name: &'a str, value: &'a str) -> Self {
+        let mut all = self.clone();
+        all.0.push((name.into(), value.into()));
+        all
     }
 
     /// The same without some parameters.
     pub(super) fn without(mut self, names: &[&str]) -> Self {
-        self.0.retain(|name, _| !names.contains(&name.as_str()));
+        self.0.retain(|(name, _)| !names.contains(&&**name));
         self
     }
 
     /// A text that is not empty.
     pub(super) fn text(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(String::as_str).filter(|text| !text.is_empty())
+        self.0
+            .iter()
+            .rev()
+            .find(|(known, _)| known == name)
+            .map(|(_, text)| &**text)
+            .filter(|text| !text.is_empty())
     }
 
     /// One text, or a list of them, written either way; empty where there is none.

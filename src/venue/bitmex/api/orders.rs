@@ -91,7 +91,7 @@ fn place_one(asked: &mut Asked<'_, '_>, wish: Wish) -> Answer {
     let session = account.session;
     let finish: Finish = Box::new(move |room, answers| match answers.first() {
         Some(Some(OrderEvent::Rejected(reason))) => Err(refusal(room.paper.names(), Some(&one), *reason)),
-        _ => shown(room, &account, tag).map(|row| row.json()),
+        _ => shown(room, &account, tag).map(Row::into_json),
     });
     Ok(Outcome::Sent { session, tags: vec![tag], finish })
 }
@@ -104,7 +104,7 @@ pub(super) fn close_position(asked: &mut Asked<'_, '_>) -> Answer {
 }
 
 /// The requests of a list: each is read before any is sent.
-fn many(asked: &Asked<'_, '_>) -> Result<Vec<Fields>, Refusal> {
+fn many<'a>(asked: &'a Asked<'_, '_>) -> Result<Vec<Fields<'a>>, Refusal> {
     let orders = asked.fields.objects("orders").ok_or_else(|| bulk(bad("orders is invalid")))?;
     if orders.is_empty() || orders.len() > MOST_IN_BULK {
         return Err(bulk(bad("orders is invalid")));
@@ -123,7 +123,7 @@ fn bulk(refusal: Refusal) -> Refusal {
 /// Places a list of orders. None is sent where one cannot be read; what the exchange refuses then is told in its place.
 pub(super) fn place_many(asked: &mut Asked<'_, '_>) -> Answer {
     let account = asked.account()?.clone();
-    let read = |fields: &Fields| wish::read(asked.room.paper, &account, fields).map_err(bulk);
+    let read = |fields: &Fields<'_>| wish::read(asked.room.paper, &account, fields).map_err(bulk);
     let wishes: Vec<Wish> = many(asked)?.iter().map(read).collect::<Result<_, _>>()?;
     let ids: Vec<&str> = wishes.iter().filter_map(|wish| wish.special.order.client_id.as_deref()).collect();
     let unique: std::collections::BTreeSet<&str> = ids.iter().copied().collect();
@@ -192,7 +192,7 @@ struct Change {
     text: String,
 }
 
-fn read_change(room: &Room<'_>, account: &Account, fields: &Fields) -> Result<Change, Refusal> {
+fn read_change(room: &Room<'_>, account: &Account, fields: &Fields<'_>) -> Result<Change, Refusal> {
     let trader = room.trader(account).ok_or_else(|| Refusal::new(401, "Invalid API Key."))?;
     let known = match (fields.text("orderID"), fields.text("origClOrdID")) {
         (Some(id), _) => rows::order_of(id)
@@ -231,7 +231,7 @@ fn extra_of(known: &Known) -> Option<&Extra> {
 }
 
 /// Another price to wait for; one that the market sets is not set by hand.
-fn read_trigger(known: &Known, one: &Instrument, fields: &Fields) -> Result<Option<Price>, Refusal> {
+fn read_trigger(known: &Known, one: &Instrument, fields: &Fields<'_>) -> Result<Option<Price>, Refusal> {
     let Some(text) = fields.text("stopPx") else { return Ok(None) };
     let own = extra_of(known).is_some_and(|extra| extra.trigger.is_some() && !extra.is_led());
     if !known.order.waiting || !own {
@@ -244,7 +244,7 @@ fn read_trigger(known: &Known, one: &Instrument, fields: &Fields) -> Result<Opti
 fn read_offset(
     known: &Known,
     one: &Instrument,
-    fields: &Fields,
+    fields: &Fields<'_>,
 ) -> Result<(Option<Price>, Option<Price>), Refusal> {
     let Some(text) = fields.text("pegOffsetValue") else { return Ok((None, None)) };
     let offset = pegs::offset(one, text)?;
@@ -292,7 +292,7 @@ pub(super) fn amend(asked: &mut Asked<'_, '_>) -> Answer {
     let session = account.session;
     let finish: Finish = Box::new(move |room, answers| {
         let answer = answers.first().and_then(Option::as_ref);
-        changed(room, &account, &change, answer).map(|row| row.json())
+        changed(room, &account, &change, answer).map(Row::into_json)
     });
     Ok(Outcome::Sent { session, tags: tag.into_iter().collect(), finish })
 }
@@ -300,7 +300,7 @@ pub(super) fn amend(asked: &mut Asked<'_, '_>) -> Answer {
 /// Amends a list of orders: none where one request cannot be read.
 pub(super) fn amend_many(asked: &mut Asked<'_, '_>) -> Answer {
     let account = asked.account()?.clone();
-    let read = |fields: &Fields| read_change(asked.room, &account, fields).map_err(bulk);
+    let read = |fields: &Fields<'_>| read_change(asked.room, &account, fields).map_err(bulk);
     let changes: Vec<Change> = many(asked)?.iter().map(read).collect::<Result<_, _>>()?;
     let mut sent = Vec::with_capacity(changes.len());
     for change in changes {

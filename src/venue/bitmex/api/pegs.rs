@@ -32,7 +32,7 @@ pub(super) enum Pegged {
 }
 
 /// Reads what an order asks for; `None` where it asks for nothing.
-pub(super) fn read(one: &Instrument, fields: &Fields) -> Result<Option<Pegged>, Refusal> {
+pub(super) fn read(one: &Instrument, fields: &Fields<'_>) -> Result<Option<Pegged>, Refusal> {
     let Some(word) = fields.text("pegPriceType") else {
         return if wish::named(fields, "pegOffsetValue") {
             Err(bad("Invalid pegPriceType"))

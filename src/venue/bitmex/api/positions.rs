@@ -219,7 +219,7 @@ fn shown(room: &Room<'_>, account: &Account, id: InstrumentId) -> Result<String,
     let states = room.paper.positions(account.session);
     let found = states.iter().find(|state| state.instrument == id && state.side == PositionSide::Net);
     let row = found.and_then(|state| row(room.paper, account, state));
-    row.map(|row| row.json()).ok_or_else(|| Refusal::new(404, "Not Found"))
+    row.map(Row::into_json).ok_or_else(|| Refusal::new(404, "Not Found"))
 }
 
 /// Sends settings one after the other. Where one is refused, those before it are taken back with `back`.

@@ -37,7 +37,10 @@ fn series(paper: &PaperExchange, symbol: &str) -> Option<InstrumentId> {
 }
 
 /// The instrument that must be named.
-pub(super) fn named(paper: &PaperExchange, fields: &Fields) -> Result<(InstrumentId, Instrument), Refusal> {
+pub(super) fn named(
+    paper: &PaperExchange,
+    fields: &Fields<'_>,
+) -> Result<(InstrumentId, Instrument), Refusal> {
     let symbol = fields.text("symbol").ok_or_else(|| bad("Invalid symbol"))?;
     find(paper, symbol).ok_or_else(|| bad("Invalid symbol"))
 }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use smol_str::SmolStr;
+
 use super::fields::Fields;
 use super::log::Log;
 use super::row::{Row, array};
@@ -61,7 +63,7 @@ pub(super) fn failure(status: u16, message: &str) -> Reply {
 /// What an answer is made from.
 pub(super) struct Asked<'a, 'r> {
     pub(super) room: &'a mut Room<'r>,
-    pub(super) fields: &'a Fields,
+    pub(super) fields: &'a Fields<'a>,
     pub(super) switches: &'a mut Switches,
     pub(super) log: &'a Log,
     account: Option<Account>,
@@ -86,7 +88,7 @@ pub(super) enum Outcome {
 
 impl From<Row> for Outcome {
     fn from(row: Row) -> Self {
-        Self::Body(row.json())
+        Self::Body(row.into_json())
     }
 }
 
@@ -209,8 +211,8 @@ fn allow(
     } else {
         (MOST_OF_ADDRESS, "minute of an address")
     };
-    let who = key.unwrap_or(call.from);
-    let used = limits.count(what, who, Duration::from_secs(60), room.wall);
+    let who = key.map_or_else(|| call.address(), SmolStr::from);
+    let used = limits.count(what, &who, Duration::from_secs(60), room.wall);
     let reset = room.wall.millis().div_euclid(1_000) + 60;
     let mut headers = vec![
         ("x-ratelimit-limit", most.to_string()),
@@ -220,7 +222,7 @@ fn allow(
     let mut over = used > most;
     let counted = ["/api/v1/order", "/api/v1/position"].iter().any(|path| call.path.starts_with(path));
     if call.method != "GET" && counted {
-        let used = limits.count("second of orders", who, Duration::from_secs(1), room.wall);
+        let used = limits.count("second of orders", &who, Duration::from_secs(1), room.wall);
         headers.push(("x-ratelimit-remaining-1s", MOST_ORDERS.saturating_sub(used).to_string()));
         over |= used > MOST_ORDERS;
     }

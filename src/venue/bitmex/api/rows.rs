@@ -1,6 +1,9 @@
 //! How instruments, orders, fills and money look in BitMEX' tables.
 
+use std::borrow::Cow;
+
 use rust_decimal::Decimal;
+use smol_str::{SmolStr, format_smolstr};
 
 use super::log::{Event, Funded, Happened};
 use super::row::{Row, time_text};
@@ -16,18 +19,19 @@ use crate::venue::bitmex::errors;
 
 /// How BitMEX counts an asset: its name on the wire and its decimals. Those that it does not know are counted in units of
 /// 10⁻⁸ under their own name.
-pub(super) fn currency(asset: &Asset) -> (String, u8) {
+pub(super) fn currency(asset: &Asset) -> (SmolStr, u8) {
+    let known = |name: &'static str, scale: u8| (SmolStr::new_static(name), scale);
     match asset.as_str() {
-        "XBT" => ("XBt".into(), 8),
-        "USDT" => ("USDt".into(), 6),
-        "ETH" => ("Gwei".into(), 9),
-        "SOL" => ("LAMp".into(), 9),
-        "USDC" => ("USDc".into(), 6),
-        "XRP" => ("XRp".into(), 6),
-        "BMEX" => ("BMEx".into(), 6),
+        "XBT" => known("XBt", 8),
+        "USDT" => known("USDt", 6),
+        "ETH" => known("Gwei", 9),
+        "SOL" => known("LAMp", 9),
+        "USDC" => known("USDc", 6),
+        "XRP" => known("XRp", 6),
+        "BMEX" => known("BMEx", 6),
         other => {
             let (head, last) = other.split_at(other.len().saturating_sub(1));
-            (format!("{head}{}", last.to_ascii_lowercase()), 8)
+            (format_smolstr!("{head}{}", last.to_ascii_lowercase()), 8)
         }
     }
 }
@@ -92,7 +96,7 @@ pub(super) fn instrument(paper: &PaperExchange, id: InstrumentId, one: &Instrume
     let rule = &one.rule;
     let spot = one.product == Product::Spot;
     let (settle, settle_scale) =
-        worth::settle(one).unwrap_or_else(|| (String::new(), currency(&one.pair.quote).1));
+        worth::settle(one).unwrap_or_else(|| (SmolStr::default(), currency(&one.pair.quote).1));
     let (multiplier, inverse, quanto) = match one.product {
         Product::Spot => (Decimal::ONE, false, false),
         Product::Linear { multiplier } => (minor(multiplier, settle_scale), false, false),
@@ -332,7 +336,7 @@ pub(super) fn level(
         Some(qty) => row.number("size", Some(size(one, one.qty_decimal(qty)))),
         None => row,
     };
-    row.number("price", Some(one.price_decimal(price))).time("timestamp", at).time("transactTime", at)
+    row.number("price", Some(one.price_decimal(price))).times(["timestamp", "transactTime"], at)
 }
 
 /// A public trade; `before` is the one before it.
@@ -423,15 +427,15 @@ pub(super) fn status(known: &Known) -> &'static str {
 }
 
 /// What is said of why an order ended.
-fn text(known: &Known) -> String {
+fn text(known: &Known) -> Cow<'static, str> {
     match known.cancelled {
-        None => "Submitted via API.".to_owned(),
+        None => "Submitted via API.".into(),
         Some(reason) => {
             let why = match reason {
                 CancelReason::CannotFillWhole => "Order had timeInForce of FillOrKill",
                 other => errors::ending(other, false).source,
             };
-            format!("Canceled: {why}\nSubmitted via API.")
+            format!("Canceled: {why}\nSubmitted via API.").into()
         }
     }
 }
@@ -454,8 +458,8 @@ pub(super) fn order(names: &Dictionary, account: &Account, known: &Known) -> Opt
     let display = extra.and_then(|extra| extra.display);
     let (peg, peg_offset) = pegs::shown(one, state.map_or(Side::Buy, |state| state.side), extra);
     let pegged = pegs::is_pegged(state);
-    let row = Row::new()
-        .text("orderID", &order_id(known.id?))
+    let row = Row::wide()
+        .quoted("orderID", order_id(known.id?))
         .text("clOrdID", client_id(known))
         .text("clOrdLinkID", "")
         .plain("account", account_number(account.id))
@@ -482,8 +486,7 @@ pub(super) fn order(names: &Dictionary, account: &Account, known: &Known) -> Opt
         .number("cumQty", Some(size(one, filled)))
         .number("avgPx", average)
         .text("text", &text(known))
-        .time("transactTime", order.last_update_timestamp)
-        .time("timestamp", order.last_update_timestamp);
+        .times(["transactTime", "timestamp"], order.last_update_timestamp);
     Some(row)
 }
 
@@ -541,10 +544,10 @@ pub(super) fn execution(
     let one = names.instrument(known.instrument)?;
     let base = order(names, account, known)?;
     let copied = |row: Row, name: &'static str| match base.get(name) {
-        Some(value) => row.plain(name, value),
+        Some(value) => row.raw(name, value),
         None => row,
     };
-    let mut row = Row::new().text("execID", exec_id);
+    let mut row = Row::wide().text("execID", exec_id);
     for name in ["orderID", "clOrdID", "account", "symbol", "strategy", "side"] {
         row = copied(row, name);
     }
@@ -556,7 +559,7 @@ pub(super) fn execution(
         row = copied(row, name);
     }
     let at = fill.map_or(known.order.last_update_timestamp, |fill| fill.at);
-    Some(row.time("transactTime", at).time("timestamp", at))
+    Some(row.times(["transactTime", "timestamp"], at))
 }
 
 /// The row of something that happened; `None` where the order is no longer remembered.
@@ -704,8 +707,7 @@ pub(super) fn unordered(
         .number("cumQty", Some(qty.abs()))
         .number("avgPx", price)
         .text("text", kind)
-        .time("transactTime", at)
-        .time("timestamp", at)
+        .times(["transactTime", "timestamp"], at)
 }
 
 /// A wallet: what is there of one currency.

@@ -78,7 +78,7 @@ struct Instructions {
 }
 
 impl Instructions {
-    fn read(fields: &Fields, spot: bool) -> Result<Self, Refusal> {
+    fn read(fields: &Fields<'_>, spot: bool) -> Result<Self, Refusal> {
         let mut all = Self::default();
         for instruction in fields.list("execInst") {
             let by = match instruction.as_str() {
@@ -115,7 +115,7 @@ impl Instructions {
 
 /// How an order meets the book, and how it waits before that.
 fn kind(
-    fields: &Fields,
+    fields: &Fields<'_>,
     has_limit: bool,
     pegged: Option<&Pegged>,
 ) -> Result<(bool, Option<TriggerKind>), Refusal> {
@@ -143,7 +143,7 @@ fn kind(
 }
 
 /// Whether a number is given: zero and nothing are written both ways.
-pub(super) fn named(fields: &Fields, name: &str) -> bool {
+pub(super) fn named(fields: &Fields<'_>, name: &str) -> bool {
     fields.text(name).is_some_and(|text| text != "0" && text != "0.0")
 }
 
@@ -154,7 +154,7 @@ fn end_of_day(now: Timestamp) -> Timestamp {
 }
 
 /// Reads an order.
-pub(super) fn read(paper: &PaperExchange, account: &Account, fields: &Fields) -> Result<Wish, Refusal> {
+pub(super) fn read(paper: &PaperExchange, account: &Account, fields: &Fields<'_>) -> Result<Wish, Refusal> {
     let (id, one) = public::named(paper, fields)?;
     let instructions = Instructions::read(fields, one.product == Product::Spot)?;
     if named(fields, "contingencyType") {
@@ -217,7 +217,7 @@ pub(super) fn read(paper: &PaperExchange, account: &Account, fields: &Fields) ->
 }
 
 /// How much of an order is shown. One that is hidden altogether is not taken: what its fills would cost is not known.
-fn display(fields: &Fields, one: &Instrument, market: bool) -> Result<Option<Qty>, Refusal> {
+fn display(fields: &Fields<'_>, one: &Instrument, market: bool) -> Result<Option<Qty>, Refusal> {
     let wrong = || bad("Invalid displayQty");
     let Some(text) = fields.text("displayQty") else { return Ok(None) };
     let (shown, negative) = quantity(one, text).map_err(|_| wrong())?;
@@ -227,7 +227,7 @@ fn display(fields: &Fields, one: &Instrument, market: bool) -> Result<Option<Qty
 
 /// What an order waits for: the mark price unless it says otherwise; spot's mark price is its last one.
 fn trigger(
-    fields: &Fields,
+    fields: &Fields<'_>,
     one: &Instrument,
     kind: TriggerKind,
     (by, trail): (Option<TriggerBy>, Option<Trail>),
@@ -249,7 +249,7 @@ fn amount(
     paper: &PaperExchange,
     account: &Account,
     (id, one): (InstrumentId, &Instrument),
-    fields: &Fields,
+    fields: &Fields<'_>,
     (instructions, waits): (&Instructions, Option<TriggerKind>),
 ) -> Result<(Side, Qty), Refusal> {
     let qty = fields.text("orderQty").map(|text| quantity(one, text)).transpose()?;

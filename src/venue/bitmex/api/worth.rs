@@ -2,6 +2,7 @@
 //! show only: what is booked is the engine's.
 
 use rust_decimal::{Decimal, RoundingStrategy};
+use smol_str::SmolStr;
 
 use super::rows::{currency, power};
 use crate::market::decimal::decimal_of;
@@ -10,7 +11,7 @@ use crate::paper::{Known, PaperExchange};
 use crate::sim::{ContractTerms, Rate};
 
 /// What a contract settles in, as the wire names it, with its decimals; `None` for spot.
-pub(super) fn settle(one: &Instrument) -> Option<(String, u8)> {
+pub(super) fn settle(one: &Instrument) -> Option<(SmolStr, u8)> {
     match one.product {
         Product::Spot => None,
         Product::Inverse { .. } | Product::Quanto { .. } => Some(currency(&Asset::new("XBT"))),
