@@ -11,6 +11,8 @@ use crate::market::{Price, Qty, Side};
 const PREFIX: usize = 48;
 /// What the rest of a row parsed in place may take.
 const REST: usize = WINDOW - PREFIX;
+/// The longest head of a book row, up to its side, that is compared in place.
+const HEAD: usize = 64;
 /// The longest trade id in a row parsed in place.
 const LONGEST_ID: usize = 64;
 
@@ -59,30 +61,63 @@ impl Prefix {
         if text.len() > PREFIX || exchange.iter().chain(symbol).any(odd) {
             return None;
         }
-        let word = |bytes: &[u8; PREFIX], index: usize| {
-            bytes
-                .iter()
-                .skip(index * 16)
-                .take(16)
-                .rev()
-                .fold(0_u128, |word, byte| word << 8 | u128::from(*byte))
-        };
-        let (mut padded, mut mask) = ([0; PREFIX], [0; PREFIX]);
+        let mut padded = [0; WINDOW];
         padded[..text.len()].copy_from_slice(&text);
-        mask[..text.len()].fill(0xff);
-        Some(Self {
-            len: text.len(),
-            text: std::array::from_fn(|index| word(&padded, index)),
-            mask: std::array::from_fn(|index| word(&mask, index)),
-        })
+        let mask = masks(text.len());
+        Some(Self { len: text.len(), text: masked(&padded, &mask), mask })
     }
 
     #[inline(always)]
     pub(super) fn begins(&self, window: &[u8; WINDOW]) -> bool {
-        let (words, _) = window.as_chunks::<16>();
-        let differs =
-            |index: usize| (u128::from_le_bytes(words[index]) ^ self.text[index]) & self.mask[index];
-        differs(0) | differs(1) | differs(2) == 0
+        masked(window, &self.mask) == self.text
+    }
+}
+
+/// The first bytes as words, without those that a mask leaves out.
+#[inline(always)]
+fn masked<const WORDS: usize>(window: &[u8; WINDOW], mask: &[u128; WORDS]) -> [u128; WORDS] {
+    let (words, _) = window.as_chunks::<16>();
+    std::array::from_fn(|index| u128::from_le_bytes(words[index]) & mask[index])
+}
+
+/// What keeps the first `len` bytes.
+#[inline(always)]
+fn masks<const WORDS: usize>(len: usize) -> [u128; WORDS] {
+    std::array::from_fn(|index| match len.saturating_sub(index * 16) {
+        0 => 0,
+        rest @ 1..16 => (1 << (rest * 8)) - 1,
+        _ => u128::MAX,
+    })
+}
+
+/// A book row up to its side, as it stands in the file: most rows of a message begin alike.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Head {
+    len: usize,
+    text: [u128; HEAD / 16],
+    mask: [u128; HEAD / 16],
+    scales: Scales,
+    /// What it says; side, price and amount are not its own.
+    row: Row,
+}
+
+impl Head {
+    /// Of a row that begins the window; `None` where it is too long.
+    #[inline(always)]
+    fn new(window: &[u8; WINDOW], len: usize, scales: Scales, row: Row) -> Option<Self> {
+        let mask = masks(len);
+        (len <= HEAD).then(|| Self { len, text: masked(window, &mask), mask, scales, row })
+    }
+
+    /// Parses a book row that begins with it; `None` where it does not, or is no ordinary row.
+    #[inline(always)]
+    pub(super) fn row(&self, window: &[u8; WINDOW]) -> Option<(Row, usize)> {
+        if masked(window, &self.mask) != self.text {
+            return None;
+        }
+        let rest: &[u8; WINDOW - HEAD] = window.get(self.len..)?.first_chunk()?;
+        let (side, price, qty, len) = offer(rest, 0, self.scales)?;
+        Some((Row { side: Some(side), price, qty, ..self.row }, self.len + len))
     }
 }
 
@@ -102,13 +137,14 @@ pub(super) struct Stamps {
 }
 
 /// Parses a book row of the standard layout whose prefix is known and whose time stamps have `DIGITS` digits.
-/// Returns it with its length, line feed included.
+/// Returns it with its length, line feed included, and puts its head where the next rows look first.
 #[inline(always)]
 pub(super) fn book_row<const DIGITS: usize>(
     window: &[u8; WINDOW],
     prefix: &Prefix,
     scales: Scales,
     stamps: &mut Stamps,
+    head: &mut Option<Head>,
 ) -> Option<(Row, usize)> {
     let rest: &[u8; REST] = window.get(prefix.len..)?.first_chunk()?;
     let (exchange_time, receive_time) = times::<DIGITS>(rest, stamps)?;
@@ -120,16 +156,27 @@ pub(super) fn book_row<const DIGITS: usize>(
     } else {
         word & 0xffff_ffff_ffff == u64::from_le_bytes(*b"false,\0\0")
     };
-    let side_at = flag + 6 - usize::from(snapshot);
-    let side = u32::from_le_bytes(*rest.get(side_at..)?.first_chunk()?);
-    let bid = side == u32::from_le_bytes(*b"bid,");
-    if !(after && (bid || side == u32::from_le_bytes(*b"ask,"))) {
+    if !after {
         return None;
     }
-    let (price, qty, len) = values(rest, side_at + 4, scales, 0)?;
-    let side = Some(if bid { Side::Buy } else { Side::Sell });
+    let side_at = flag + 6 - usize::from(snapshot);
+    let (side, price, qty, len) = offer(rest, side_at, scales)?;
+    let side = Some(side);
     let row = Row { symbol: scales.symbol, snapshot, side, exchange_time, receive_time, price, qty };
+    *head = Head::new(window, prefix.len + side_at, scales, row);
     Some((row, prefix.len + len))
+}
+
+/// The rest of a book row from its side on: side, price, amount and where it ends.
+#[inline(always)]
+fn offer<const N: usize>(rest: &[u8; N], at: usize, scales: Scales) -> Option<(Side, Price, Qty, usize)> {
+    let side = u32::from_le_bytes(*rest.get(at..)?.first_chunk()?);
+    let bid = side == u32::from_le_bytes(*b"bid,");
+    if !bid && side != u32::from_le_bytes(*b"ask,") {
+        return None;
+    }
+    let (price, qty, len) = values(rest, at + 4, scales, 0)?;
+    Some((if bid { Side::Buy } else { Side::Sell }, price, qty, len))
 }
 
 /// The same for a trades row; its id is put into `id`.
@@ -191,7 +238,12 @@ fn stamp<const DIGITS: usize>(text: &[u8; 24], cache: &mut StampCache) -> Option
 
 /// Price, amount and the end of the line.
 #[inline(always)]
-fn values(rest: &[u8; REST], price_at: usize, scales: Scales, least: i64) -> Option<(Price, Qty, usize)> {
+fn values<const N: usize>(
+    rest: &[u8; N],
+    price_at: usize,
+    scales: Scales,
+    least: i64,
+) -> Option<(Price, Qty, usize)> {
     let price = decimal(rest.get(price_at..)?.first_chunk()?, scales.price)?;
     let qty_at = price_at + price.len + 1;
     let qty = decimal(rest.get(qty_at..)?.first_chunk()?, scales.qty)?;

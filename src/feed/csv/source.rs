@@ -11,7 +11,7 @@ use super::cell::{self, RowFault};
 use super::columns::{Columns, Role};
 use super::file::{CsvOptions, failed};
 use super::kind::CsvKind;
-use super::row::{Fields, Prefix, Row, Scales, Stamps, book_row, trade_row};
+use super::row::{Fields, Head, Prefix, Row, Scales, Stamps, book_row, trade_row};
 use super::symbols::Symbols;
 use crate::feed::infer;
 use crate::market::{
@@ -72,6 +72,7 @@ impl TardisFile {
             current: 0,
             digits: 0,
             stamps: Stamps::default(),
+            head: None,
             pending: None,
             row_id: Vec::new(),
             row_line: 0,
@@ -119,6 +120,8 @@ pub(super) struct TardisSource {
     /// Digits of the time stamps of the row parsed last by the general path, where the fast path knows them.
     digits: usize,
     stamps: Stamps,
+    /// How the book row parsed last in place began.
+    head: Option<Head>,
     /// The first row of the next message and its line.
     pending: Option<(Row, u64)>,
     /// The trade id of the row read last.
@@ -178,6 +181,13 @@ impl TardisSource {
             return None;
         }
         let window = self.lines.window()?;
+        if let Some((row, len)) = self.head.as_ref().and_then(|head| head.row(window))
+            && len <= self.lines.available()
+        {
+            self.row_line = self.lines.consume_line(len);
+            return Some(row);
+        }
+        let window = self.lines.window()?;
         let mut known = self.known.get(self.current)?;
         if !known.prefix.as_ref()?.begins(window) {
             self.current = by_prefix(&self.by_name, window)?;
@@ -186,8 +196,8 @@ impl TardisSource {
         let (prefix, scales) = (known.prefix.as_ref()?, *known.scales.as_ref().ok()?);
         let stamps = &mut self.stamps;
         let (row, len) = match (self.columns.kind, self.digits) {
-            (CsvKind::Book, 16) => book_row::<16>(window, prefix, scales, stamps),
-            (CsvKind::Book, _) => book_row::<19>(window, prefix, scales, stamps),
+            (CsvKind::Book, 16) => book_row::<16>(window, prefix, scales, stamps, &mut self.head),
+            (CsvKind::Book, _) => book_row::<19>(window, prefix, scales, stamps, &mut self.head),
             (_, 16) => trade_row::<16>(window, prefix, scales, stamps, &mut self.row_id),
             (_, _) => trade_row::<19>(window, prefix, scales, stamps, &mut self.row_id),
         }?;
