@@ -7,7 +7,7 @@ use super::Walk;
 use super::dice::Dice;
 
 /// The market opens at rest: tide and squalls set in after so many microseconds.
-const OPENING: i64 = 600 * 1_000_000;
+const OPENING: i64 = 1_200 * 1_000_000;
 /// The usual height, as a share of the price: the day of a large coin goes one or two percent to either side.
 const HEIGHT: f64 = 0.008;
 /// The seconds in which it turns.
@@ -74,7 +74,7 @@ mod tests {
         let (mut squares, mut count) = (0.0, 0.0);
         for seed in 0..20 {
             let heights = week(seed, Walk::MeanReverting);
-            assert!(heights[..20].iter().all(|height| *height == 0.0), "it opens at rest");
+            assert!(heights[..40].iter().all(|height| *height == 0.0), "it opens at rest");
             let steps: Vec<f64> = heights.windows(2).map(|pair| (pair[1] - pair[0]).abs()).collect();
             let reach = steps.iter().filter(|step| **step > 0.001).count() as f64 / (7.0 * 24.0);
             assert!((2.0..6.0).contains(&reach), "seed {seed}: quotes are reached {reach} times an hour");
