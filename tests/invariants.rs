@@ -580,3 +580,16 @@ proptest! {
         prop_assert_eq!(trade.outcome(), mixed.outcome());
     }
 }
+
+/// An account that sells at the market to its own bid: what the bid pays as a fee is not what the sale is about to give.
+#[test]
+fn a_fee_of_an_own_order_takes_nothing_that_was_sold() {
+    let mut problem = None;
+    run(&Scenario::of(10_764_609_914_546_783_098), |_, _, updates| {
+        problem = problem.or(rows(updates).copied().find(|row| {
+            matches!(row.owner, Owner::Account(_))
+                && (row.balance_after.0 < 0 || row.hold_after > row.balance_after)
+        }));
+    });
+    assert_eq!(problem, None);
+}

@@ -256,6 +256,7 @@ impl SimulatedExchange {
             schedule: &mut self.schedule,
             counters: &mut self.counters,
             updates,
+            promised: None,
         })
     }
 

@@ -201,7 +201,8 @@ impl NaiveExchange {
         self.row(owner, quote, -sign * cost, quote_hold, Cause::Trade, id, fill, instrument);
         self.row(owner, base, sign * amount, base_hold, Cause::Trade, id, fill, instrument);
         // Fees of many small fills may round to more than the hold foresaw: nobody pays what they do not have.
-        fee = fee.min(self.balance(order.account, fee_asset).available().0.max(0));
+        let promised = self.promised.map_or(0, |(of, amount)| if of == fee_asset { amount } else { 0 });
+        fee = fee.min((self.balance(order.account, fee_asset).available().0 - promised).max(0));
         if fee != 0 {
             self.row(owner, fee_asset, -fee, 0, Cause::Fee, id, fill, instrument);
         }

@@ -163,6 +163,8 @@ pub struct NaiveExchange {
     last_fill: u64,
     last_transaction: u64,
     last_entry: u64,
+    /// What an account that trades with itself pays next as taker: no fee takes it away.
+    promised: Option<(u16, i128)>,
     out: Vec<Update>,
 }
 
@@ -241,6 +243,7 @@ impl NaiveExchange {
             last_fill: 0,
             last_transaction: 0,
             last_entry: 0,
+            promised: None,
             out: Vec::new(),
         }
     }

@@ -546,7 +546,15 @@ impl NaiveExchange {
             if let Some(maker) = maker {
                 let ahead = self.place_of(maker).map(|place| self.shown_place(market, place));
                 let why = (FillRule::PaperTaker, Evidence::Paper);
+                if order.is_market() && self.orders[&maker].account == order.account {
+                    let (base, quote) = (self.base(market), self.quote(market));
+                    self.promised = Some(match side {
+                        Side::Buy => (quote, self.quote_of(market, price, qty)),
+                        Side::Sell => (base, self.base_of(market, self.orders[&id].leaves())),
+                    });
+                }
                 self.fill(maker, price, qty, Liquidity::Maker, why, ahead);
+                self.promised = None;
             } else {
                 self.take_from_market(market, side.opposite(), price, qty);
             }

@@ -41,6 +41,8 @@ pub(crate) struct Floor<'a> {
     pub(crate) schedule: &'a mut Schedule,
     pub(crate) counters: &'a mut Counters,
     pub(crate) updates: &'a mut Vec<Update>,
+    /// What an account that trades with itself is about to pay as taker without having it held: no fee takes it away.
+    pub(crate) promised: Option<(u16, Money)>,
 }
 
 /// How a fill came about.
@@ -465,7 +467,7 @@ impl Floor<'_> {
         post(Posting { hold: held(quote_asset), ..trade(owner, quote_asset, -paid) });
         post(Posting { hold: held(base_asset), ..trade(owner, base_asset, got) });
         // Fees of many small fills may round to more than the hold foresaw: nobody pays what they do not have.
-        let fee = fee.min(self.accounts.balance(account, fee_asset).available());
+        let fee = fee.min(self.spare(account, fee_asset));
         let mut post = |row| self.accounts.post(now, row, about, self.updates);
         if !fee.is_zero() {
             post(Posting::new(owner, fee_asset, -fee, Cause::Fee));
@@ -506,12 +508,18 @@ impl Floor<'_> {
         (fee, units.quote)
     }
 
+    /// What an account has free and has not promised.
+    fn spare(&self, account: AccountId, asset: u16) -> Money {
+        let promised = self.promised.filter(|(of, _)| *of == asset).map_or(Money::ZERO, |(_, amount)| amount);
+        (self.accounts.balance(account, asset).available() - promised).max(Money::ZERO)
+    }
+
     /// Fixed amounts for each fill, as far as the account has them free.
     pub(super) fn flat_fees(&mut self, account: AccountId, liquidity: Liquidity, about: About) {
         for at in 0..self.market.fees.flat.len() {
             let (asset, amount, maker, taker) = self.market.fees.flat[at];
             let charged = if liquidity == Liquidity::Maker { maker } else { taker };
-            let amount = amount.min(self.accounts.balance(account, asset).available());
+            let amount = amount.min(self.spare(account, asset));
             if charged && amount.0 > 0 {
                 for (owner, amount) in [(Owner::Account(account), -amount), (Owner::Fees, amount)] {
                     let row = Posting::new(owner, asset, amount, Cause::Fee);

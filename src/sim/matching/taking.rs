@@ -182,7 +182,16 @@ impl Floor<'_> {
             event_time: self.now,
             ahead_before,
         };
+        let live = self.orders.live(taker.slot);
+        if self.orders.live(maker).account == live.account && !live.held && !self.market.contract {
+            let units = &self.market.units;
+            self.promised = Some(match side {
+                Side::Buy => (units.quote, units.cost(price, qty)),
+                Side::Sell => (units.base, units.base(live.leaves())),
+            });
+        }
         self.fill(maker, price, qty, how);
+        self.promised = None;
         self.took(taker, side, price, qty, there, Evidence::Paper)
     }
 
