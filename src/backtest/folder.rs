@@ -26,7 +26,7 @@ impl Folder {
         if place.exists() && !place.is_dir() {
             return Err(in_use("is a file; name a folder"));
         }
-        if place.is_dir() && !place.join(MARK).exists() && fs::read_dir(place)?.next().is_some() {
+        if !is_ours(place, MARK)? {
             return Err(in_use("is not empty and holds no backtest; name another folder"));
         }
         let above = place.parent().filter(|above| !above.as_os_str().is_empty());
@@ -34,13 +34,20 @@ impl Folder {
             fs::create_dir_all(above)?;
         }
         let part = place.with_file_name(format!(".{name}.part"));
+        let old = part.with_extension("old");
+        for (beside, mark) in [(&part, LOCK), (&old, MARK)] {
+            if !is_ours(beside, mark)? {
+                let what =
+                    format!("cannot be filled: {} is in the way and is no backtest's", beside.display());
+                return Err(in_use(&what));
+            }
+        }
         fs::create_dir_all(&part)?;
         let lock = File::create(part.join(LOCK))?;
         if let Err(TryLockError::WouldBlock) = lock.try_lock() {
             return Err(in_use("is being written by another backtest; name another folder"));
         }
         // Killed between two renames, it left the one before under another name.
-        let old = part.with_extension("old");
         match (old.exists(), place.exists()) {
             (true, true) => fs::remove_dir_all(&old)?,
             (true, false) => fs::rename(&old, place)?,
@@ -79,6 +86,14 @@ impl Folder {
         fs::remove_file(self.place.join(LOCK))?;
         if had_one { fs::remove_dir_all(&old) } else { Ok(()) }
     }
+}
+
+/// Whether nothing of anybody else is lost where a folder goes: there is none, it is empty, or it holds `mark`.
+fn is_ours(folder: &Path, mark: &str) -> io::Result<bool> {
+    if !folder.try_exists()? {
+        return Ok(true);
+    }
+    Ok(folder.is_dir() && (folder.join(mark).is_file() || fs::read_dir(folder)?.next().is_none()))
 }
 
 impl Drop for Folder {
@@ -152,5 +167,19 @@ mod tests {
         assert!(Folder::create(home.path()).is_err());
         assert!(Folder::create(&home.path().join("thesis.txt")).is_err());
         assert_eq!(names(home.path()), ["thesis.txt"]);
+    }
+
+    #[test]
+    fn what_is_not_ours_beside_it_is_left_alone() {
+        for beside in [".run.part", ".run.old"] {
+            let home = tempfile::tempdir().unwrap();
+            let mine = home.path().join(beside);
+            fs::create_dir(&mine).unwrap();
+            fs::write(mine.join("thesis.txt"), "mine").unwrap();
+            let error = Folder::create(&home.path().join("run")).err().unwrap();
+            let what = format!("cannot be filled: {} is in the way and is no backtest's", mine.display());
+            assert_eq!(error.to_string(), what);
+            assert_eq!((names(home.path()), names(&mine)), (vec![beside.into()], vec!["thesis.txt".into()]));
+        }
     }
 }
