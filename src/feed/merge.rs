@@ -214,25 +214,7 @@ impl Merge {
         true
     }
 
-    /// Fills `batch` with runs of groups of one input, each as long as no other one is due.
-    fn read_runs(&mut self, batch: &mut Batch, reach: &Reach) {
-        batch.clear();
-        let known = self.instruments.len();
-        while !batch.reaches(reach) && self.instruments.len() == known {
-            match self.advance() {
-                Ok(Some(_)) => self.copy_run(batch, reach),
-                Ok(None) => {
-                    batch.then = Then::End;
-                    return;
-                }
-                Err(error) => {
-                    batch.then = Then::Failure(error);
-                    return;
-                }
-            }
-        }
-    }
-
+    /// Copies the group it stands at and those behind it of the same input, as long as no other input is due.
     fn copy_run(&mut self, batch: &mut Batch, reach: &Reach) {
         let State::At(index) = self.state else { return };
         let others = self.inputs.iter().enumerate().filter(|(other, _)| *other != index);
@@ -301,7 +283,13 @@ impl Source for Merge {
         if !self.hand_on(batch, reach) {
             // Each input is read as far as all of them together.
             self.reach = *reach;
-            self.read_runs(batch, reach);
+            batch.fill(self, reach, |merge, batch| {
+                let next = merge.advance()?;
+                if next.is_some() {
+                    merge.copy_run(batch, reach);
+                }
+                Ok(next.is_some())
+            });
             self.reach = Reach::ONE;
         }
     }

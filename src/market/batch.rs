@@ -156,12 +156,28 @@ impl Batch {
         reach: &Reach,
         mut next: impl FnMut(&mut S, &mut EventLog) -> Result<Option<Timestamp>, SourceError>,
     ) {
+        self.fill(source, reach, |source, batch| {
+            let next = next(source, &mut batch.log)?;
+            batch.times.extend(next);
+            Ok(next.is_some())
+        });
+    }
+
+    /// Fills it anew: `more` puts groups in it, one or many, and is false at the end. A batch ends where the source
+    /// learns of a new instrument, too, so that whoever reads it can look.
+    #[inline]
+    pub fn fill<S: Source + ?Sized>(
+        &mut self,
+        source: &mut S,
+        reach: &Reach,
+        mut more: impl FnMut(&mut S, &mut Self) -> Result<bool, SourceError>,
+    ) {
         self.clear();
         let known = source.instruments().len();
         while !self.reaches(reach) && source.instruments().len() == known {
-            match next(source, &mut self.log) {
-                Ok(Some(time)) => self.times.push(time),
-                Ok(None) => {
+            match more(source, self) {
+                Ok(true) => {}
+                Ok(false) => {
                     self.then = Then::End;
                     return;
                 }

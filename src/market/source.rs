@@ -107,7 +107,7 @@ pub struct FeedStats {
 }
 
 /// Whether a count that few sources have is zero.
-#[allow(clippy::trivially_copy_pass_by_ref)] // As serde wants it.
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "the shape that serde asks for")]
 fn none(count: &u64) -> bool {
     *count == 0
 }

@@ -61,19 +61,14 @@ impl Lines {
         }
     }
 
-    /// The next bytes of the file and then whatever the buffer holds; only [`available`](Self::available) of them count.
+    /// The next bytes of the file and then whatever the buffer holds, and how many of them count: all, or fewer at the
+    /// end of the file.
     #[inline]
-    pub(super) fn window(&mut self) -> Option<&[u8; WINDOW]> {
+    pub(super) fn window(&mut self) -> Option<(&[u8; WINDOW], usize)> {
         if self.end - self.start < WINDOW && !self.done {
             self.fill(WINDOW);
         }
-        self.buffer.get(self.start..)?.first_chunk()
-    }
-
-    /// How many bytes of the file are in the buffer.
-    #[inline]
-    pub(super) fn available(&self) -> usize {
-        self.end - self.start
+        Some((self.buffer.get(self.start..)?.first_chunk()?, self.end - self.start))
     }
 
     /// Leaves a row of `len` bytes behind, whose last byte is its only line feed, and says on which line it was.

@@ -180,14 +180,13 @@ impl TardisSource {
         if self.digits == 0 {
             return None;
         }
-        let window = self.lines.window()?;
+        let (window, available) = self.lines.window()?;
         if let Some((row, len)) = self.head.as_ref().and_then(|head| head.row(window))
-            && len <= self.lines.available()
+            && len <= available
         {
             self.row_line = self.lines.consume_line(len);
             return Some(row);
         }
-        let window = self.lines.window()?;
         let mut known = self.known.get(self.current)?;
         if !known.prefix.as_ref()?.begins(window) {
             self.current = by_prefix(&self.by_name, window)?;
@@ -201,7 +200,7 @@ impl TardisSource {
             (_, 16) => trade_row::<16>(window, prefix, scales, stamps, &mut self.row_id),
             (_, _) => trade_row::<19>(window, prefix, scales, stamps, &mut self.row_id),
         }?;
-        if len > self.lines.available() {
+        if len > available {
             return None;
         }
         self.row_line = self.lines.consume_line(len);
