@@ -391,8 +391,7 @@ fn volume_quote(lane: &Lane) -> Decimal {
     markets.iter().zip(0_u32..).filter_map(of).fold(Decimal::ZERO, Decimal::saturating_add)
 }
 
-// The shape that serde asks for.
-#[allow(clippy::trivially_copy_pass_by_ref)]
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "the shape that serde asks for")]
 fn is_zero(count: &u64) -> bool {
     *count == 0
 }

@@ -128,8 +128,7 @@ fn has_cores() -> bool {
     std::thread::available_parallelism().is_ok_and(|cores| cores.get() > 1)
 }
 
-// Somebody waits: how long it took is part of the answer.
-#[allow(clippy::disallowed_methods)]
+#[allow(clippy::disallowed_methods, reason = "somebody waits: how long it took is part of the answer")]
 fn wall() -> Instant {
     Instant::now()
 }

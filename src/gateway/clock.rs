@@ -42,8 +42,10 @@ const BURST: Duration = Duration::from_millis(2);
 /// How long a market at full speed waits before it looks again whether its clients have taken what they were told.
 const REST: Duration = Duration::from_millis(1);
 
-// The one place of this room that measures time: market time follows it.
-#[allow(clippy::disallowed_methods)]
+#[allow(
+    clippy::disallowed_methods,
+    reason = "the one place of this room that measures time: market time follows it"
+)]
 fn instant() -> Instant {
     Instant::now()
 }

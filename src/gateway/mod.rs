@@ -77,8 +77,10 @@ impl Gateway {
 }
 
 /// The time of day.
-// The one place of this room that asks: signatures, rate limits and the venues' clocks go by it.
-#[allow(clippy::disallowed_methods)]
+#[allow(
+    clippy::disallowed_methods,
+    reason = "signatures, rate limits and the venues' clocks go by it, and nothing else"
+)]
 pub fn wall() -> Timestamp {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     Timestamp::from_nanos(i64::try_from(since.as_nanos()).unwrap_or(i64::MAX))

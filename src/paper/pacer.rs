@@ -142,8 +142,10 @@ fn decode(pace: u64) -> Pace {
     if pace == u64::MAX { Pace::Max } else { Pace::Permille(pace) }
 }
 
-// The one place of this room that asks what time it is: somebody watches, and market time follows real time.
-#[allow(clippy::disallowed_methods)]
+#[allow(
+    clippy::disallowed_methods,
+    reason = "somebody watches: market time follows real time, and it is asked here alone"
+)]
 fn wall() -> Instant {
     Instant::now()
 }

@@ -122,8 +122,7 @@ pub struct KeptOrder {
     pub whole: bool,
 }
 
-// The shape that serde asks for.
-#[allow(clippy::trivially_copy_pass_by_ref)]
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "the shape that serde asks for")]
 fn is_net(effect: &PositionEffect) -> bool {
     *effect == PositionEffect::Net
 }

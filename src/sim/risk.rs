@@ -315,7 +315,7 @@ impl SimulatedExchange {
         self.tell_liquidation(place, taken.qty, mark.price, &shown, -(lost + fee), insurance, updates);
     }
 
-    #[allow(clippy::too_many_arguments)] // The facts of one update.
+    #[allow(clippy::too_many_arguments, reason = "the facts of one update")]
     fn tell_liquidation(
         &mut self,
         place: Place,

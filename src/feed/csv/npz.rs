@@ -44,11 +44,11 @@ struct Event {
     local_ts: i64,
     px: f64,
     qty: f64,
-    #[allow(dead_code)] // Of order-by-order rows, which are not read.
+    #[allow(dead_code, reason = "of order-by-order rows, which are not read")]
     order_id: u64,
-    #[allow(dead_code)] // For the user's own use.
+    #[allow(dead_code, reason = "for the user's own use")]
     ival: i64,
-    #[allow(dead_code)] // The same.
+    #[allow(dead_code, reason = "for the user's own use")]
     fval: f64,
 }
 

@@ -15,8 +15,10 @@ pub struct Clock {
 
 impl Clock {
     /// A clock that shows the system's time now.
-    // A live feed is what asks for the time; everything after it is told.
-    #[allow(clippy::disallowed_methods)]
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "a live feed is what asks for the time; everything after it is told"
+    )]
     pub fn system() -> Self {
         let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
         Self::at(Timestamp::from_nanos(0).plus(since))

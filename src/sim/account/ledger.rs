@@ -196,7 +196,10 @@ impl Accounts {
 
     /// Books a gain or loss against the market, and margin that comes back (`held` below zero), in the transaction that
     /// was begun. What the account cannot pay `@insurance` does; returns how much that is.
-    #[allow(clippy::too_many_arguments)] // A row's worth of facts; a struct of them would be named once.
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "a row's worth of facts; a struct of them would be named once"
+    )]
     pub(crate) fn gain(
         &mut self,
         at: Timestamp,

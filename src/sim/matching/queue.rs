@@ -158,8 +158,12 @@ fn power(n: u32, front: i128, back: i128, cancelled: i128, lot: i128) -> i128 {
     ceil_div(front * sum - cancelled * f, sum * lot)
 }
 
-/// f(x) = ln(1 + x), x in whole quantity units (`unit` of them a fine unit). A probability, so floats are right.
-#[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation)]
+/// f(x) = ln(1 + x), x in whole quantity units (`unit` of them a fine unit).
+#[allow(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    reason = "a probability, so floats are right"
+)]
 fn log(front: i128, back: i128, cancelled: i128, lot: i128, unit: f64) -> i128 {
     let f = |x: i128| libm::log1p(x as f64 * unit);
     let sum = f(back) + f(front);
