@@ -69,7 +69,7 @@ impl Prefix {
 
     #[inline(always)]
     pub(super) fn begins(&self, window: &[u8; WINDOW]) -> bool {
-        masked(window, &self.mask) == self.text
+        is_alike(window, &self.mask, &self.text)
     }
 }
 
@@ -78,6 +78,14 @@ impl Prefix {
 fn masked<const WORDS: usize>(window: &[u8; WINDOW], mask: &[u128; WORDS]) -> [u128; WORDS] {
     let (words, _) = window.as_chunks::<16>();
     std::array::from_fn(|index| u128::from_le_bytes(words[index]) & mask[index])
+}
+
+/// Whether the first bytes are `text`, but for those that a mask leaves out. All words are looked at without a branch
+/// between them: comparing the arrays would call a function of the system's for 64 bytes.
+#[inline(always)]
+fn is_alike<const WORDS: usize>(window: &[u8; WINDOW], mask: &[u128; WORDS], text: &[u128; WORDS]) -> bool {
+    let words = masked(window, mask);
+    words.iter().zip(text).fold(0, |differs, (word, text)| differs | (word ^ text)) == 0
 }
 
 /// What keeps the first `len` bytes.
@@ -112,7 +120,7 @@ impl Head {
     /// Parses a book row that begins with it; `None` where it does not, or is no ordinary row.
     #[inline(always)]
     pub(super) fn row(&self, window: &[u8; WINDOW]) -> Option<(Row, usize)> {
-        if masked(window, &self.mask) != self.text {
+        if !is_alike(window, &self.mask, &self.text) {
             return None;
         }
         let rest: &[u8; WINDOW - HEAD] = window.get(self.len..)?.first_chunk()?;
