@@ -156,7 +156,7 @@ impl TardisSource {
     }
 
     /// The next good row.
-    #[inline]
+    #[inline(always)]
     fn next_row(&mut self) -> Result<Option<Row>, SourceError> {
         loop {
             if self.options.rows.is_some_and(|most| self.rows >= most) {
@@ -335,28 +335,29 @@ fn by_prefix(by_name: &FxHashMap<Box<[u8]>, usize>, window: &[u8; WINDOW]) -> Op
 impl TardisSource {
     /// Reads the rows of the next message that is worth showing to the end of `log`, and says when it is played.
     fn read_group(&mut self, log: &mut EventLog) -> Result<Option<Timestamp>, SourceError> {
+        let mut first = self.pending.take();
+        if let Some((row, _)) = &first {
+            self.push(row, log);
+        }
         loop {
-            let (first, line) = match self.pending.take() {
-                Some(pending) => pending,
-                None => match self.next_row()? {
-                    Some(row) => (row, self.row_line),
-                    None => return Ok(None),
-                },
-            };
-            self.push(&first, log);
-            while let Some(row) = self.next_row()? {
-                if !row.same_message(&first) {
-                    self.pending = Some((row, self.row_line));
-                    break;
+            let next = self.next_row()?;
+            match (&first, &next) {
+                (Some((first, _)), Some(row)) if row.same_message(first) => self.push(row, log),
+                _ => {
+                    self.pending = next.map(|row| (row, self.row_line));
+                    if let Some((first, line)) = &first {
+                        if let Some(head) = self.head(first, log) {
+                            let time = self.play(head.receive_time.nanos(), log.pending(), *line);
+                            log.close_as(head);
+                            return Ok(Some(time));
+                        }
+                        log.discard();
+                    }
+                    first = self.pending.take();
+                    let Some((row, _)) = &first else { return Ok(None) };
+                    self.push(row, log);
                 }
-                self.push(&row, log);
             }
-            if let Some(head) = self.head(&first, log) {
-                let time = self.play(head.receive_time.nanos(), log.pending(), line);
-                log.close_as(head);
-                return Ok(Some(time));
-            }
-            log.discard();
         }
     }
 
