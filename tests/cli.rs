@@ -499,18 +499,9 @@ fn few_orders_have_words_of_their_own() {
     ] {
         assert!(said.contains(words), "{words:?} is not in\n{said}");
     }
-    let refused = "buy 5 BTC-USDT at best show 1; sell 5 BTC-USDT trail 5";
-    let said = run.show(&[
-        "connect",
-        "bitmart_perpetual_paper_trade",
-        "--demo",
-        "--pair",
-        "BTC-USDT",
-        "-c",
-        refused,
-    ]);
-    assert!(said.contains("error: show: bitmart_perpetual_paper_trade has no iceberg orders"), "{said}");
-    assert!(said.contains("error: trail: bitmart_perpetual_paper_trade has no trailing stops"), "{said}");
+    let said = run.show(&[&connect[..], &["-c", "sell 5 XBT-USD trail 1%"]].concat());
+    let words = "error: trail: at bitmex_perpetual_paper_trade a stop trails by a distance, `trail D`";
+    assert!(said.contains(words), "{said}");
     // Kept between sessions: what is hidden stays hidden, what follows goes on.
     let keep = [&connect[..5], &["--account", "kept", "-c"]].concat();
     let first = "buy 1000 XBT-USD at 20000 show 300; buy 2000 XBT-USD market; step 1s; \
@@ -519,6 +510,39 @@ fn few_orders_have_words_of_their_own() {
     assert!(said.starts_with("exit 0"), "{said}");
     let again = run.show(&[&keep[..], &["orders"]].concat());
     for words in ["limit gtc, show 300", "trail 5000 by mark (now ", "stop 20000, all"] {
+        assert!(again.contains(words), "{words:?} is not in\n{again}");
+    }
+}
+
+/// BitMart's trailing orders: a share of the price, from once a price has been reached. They are kept between sessions.
+#[test]
+fn a_share_of_the_price_trails() {
+    let run = Run::new();
+    let connect = ["connect", "bitmart_perpetual_paper_trade", "--demo", "--pair", "BTC-USDT"];
+    let refused = "buy 5 BTC-USDT at best show 1; sell 5 BTC-USDT trail 5; sell 5 BTC-USDT trail 6%";
+    let said = run.show(&[&connect[..], &["-c", refused]].concat());
+    for words in [
+        "error: show: bitmart_perpetual_paper_trade has no iceberg orders",
+        "error: trail: at bitmart_perpetual_paper_trade a stop trails by a share of the price, `trail 1%`",
+        "error: trail 6%: bitmart_perpetual_paper_trade trails by 0.1% to 5%",
+    ] {
+        assert!(said.contains(words), "{words:?} is not in\n{said}");
+    }
+    let keep = [&connect[..], &["--account", "kept", "-c"]].concat();
+    let first = "buy 200 BTC-USDT market; sell 100 BTC-USDT trail 0.2% close; \
+                 sell 100 BTC-USDT trail 1% from 90000 by mark close; step 1m; orders; order 2";
+    let said = run.show(&[&keep[..], &[first]].concat());
+    for words in [
+        "exit 0",
+        "market, trail 0.2% (now ",
+        "market, trail 1% from 90000 by mark ",
+        "its trigger moved to ",
+    ] {
+        assert!(said.contains(words), "{words:?} is not in\n{said}");
+    }
+    let again = run.show(&[&keep[..], &["orders; step 1h; orders all"]].concat());
+    for words in ["exit 0", "market, trail 0.2%", "trail 1% from 90000 by mark", " is filled: 100 contracts."]
+    {
         assert!(again.contains(words), "{words:?} is not in\n{again}");
     }
 }

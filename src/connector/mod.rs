@@ -17,9 +17,9 @@ pub use event::{ConnectorEvent, EventBody};
 pub use fee::{FeeType, TokenAmount, TradeFee, TradeFeeSchema};
 pub use ids::ClientIds;
 pub use words::{
-    CancellationResult, ConnectorError, ConnectorRule, FundingInfo, InFlightOrder, LimitOrder, NetworkStatus,
-    OrderFill, OrderRequest, OrderState, OrderType, Position, PositionAction, PositionMode, PositionSide,
-    PriceType, QueryResult, Special, TradeType,
+    CallbackRate, CancellationResult, ConnectorError, ConnectorRule, FundingInfo, InFlightOrder, LimitOrder,
+    NetworkStatus, OrderFill, OrderRequest, OrderState, OrderType, Position, PositionAction, PositionMode,
+    PositionSide, PriceType, QueryResult, Special, TradeType,
 };
 
 use std::collections::BTreeMap;

@@ -225,8 +225,20 @@ pub struct Special {
     pub display: Option<Decimal>,
     /// How far behind the price that its trigger looks at the trigger stays (trailing stop), in quote.
     pub trail: Option<Decimal>,
+    /// Which share of the price its trigger stays behind the best price (BitMart's trailing order).
+    pub callback: Option<CallbackRate>,
     /// Whether it closes the whole position, however large that is then; the amount does not count.
     pub whole: bool,
+}
+
+/// A stop that a share of the best price since it began sets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CallbackRate {
+    /// The share, in per cent.
+    pub percent: Decimal,
+    /// The price that it waits for before it begins: a sell for a rise, a buy for a fall. `None`: it begins at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<Decimal>,
 }
 
 /// A call that a connector cannot carry out. What an exchange refuses comes as an event instead.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use rust_decimal::Decimal;
 use smol_str::SmolStr;
 
+use super::special;
 use super::view::TraderView;
 use super::{AgentError, PaperError, PaperExchange, Stop};
 use crate::connector::{
@@ -21,8 +22,7 @@ use crate::market::{
     price_for_quote_volume, price_for_volume, volume_for_price, vwap_for_volume,
 };
 use crate::order::{
-    ClientOrderId, Leverage, NewOrder, OrderKind, OrderSize, PositionEffect, SessionId, SpecialOrder, Trail,
-    Trigger,
+    ClientOrderId, Leverage, NewOrder, OrderKind, OrderSize, PositionEffect, SessionId, Trigger,
 };
 use crate::sim::{BuyFee, OrderEvent, RequestBody, Setting, View};
 use crate::strategy::Strategy;
@@ -94,7 +94,8 @@ impl PaperConnector {
         if request.special == Special::default() {
             paper.send_order(self.session, client_id.clone(), order, &request)?;
         } else {
-            let special = special(&paper, order, &request)?;
+            let (_, instrument) = find(&paper, &request.trading_pair)?;
+            let special = special::asked(instrument, order, &request)?;
             paper.send_special(self.session, client_id.clone(), special, &request)?;
         }
         let trader = self.trader(&paper)?;
@@ -625,7 +626,7 @@ fn floor(value: Decimal, step: Decimal) -> Decimal {
 }
 
 /// The decimal in units of `scale`; refused where it has more decimals or does not fit.
-fn units(what: &'static str, value: Decimal, scale: u8) -> Result<i64, ConnectorError> {
+pub(super) fn units(what: &'static str, value: Decimal, scale: u8) -> Result<i64, ConnectorError> {
     if value.normalize().scale() > u32::from(scale) {
         return Err(ConnectorError::TooPrecise { what, value, decimals: scale });
     }
@@ -633,24 +634,11 @@ fn units(what: &'static str, value: Decimal, scale: u8) -> Result<i64, Connector
     units.ok_or(ConnectorError::TooLarge { what, value })
 }
 
-/// An order with what few orders ask for, in the instrument's numbers.
-fn special(
-    paper: &PaperExchange,
-    order: NewOrder,
-    request: &OrderRequest,
-) -> Result<SpecialOrder, ConnectorError> {
-    let (asked, (_, instrument)) = (&request.special, find(paper, &request.trading_pair)?);
-    let display = asked.display.map(|display| to_qty(instrument, display)).transpose()?;
-    let trail = asked.trail.map(|distance| to_price(instrument, distance)).transpose()?;
-    let trail = trail.map(|distance| Trail { distance });
-    Ok(SpecialOrder { display, trail, whole: asked.whole, ..SpecialOrder::new(order) })
-}
-
-fn to_price(instrument: &Instrument, price: Decimal) -> Result<Price, ConnectorError> {
+pub(super) fn to_price(instrument: &Instrument, price: Decimal) -> Result<Price, ConnectorError> {
     units("price", price, instrument.price_scale).map(Price::from_units)
 }
 
-fn to_qty(instrument: &Instrument, amount: Decimal) -> Result<Qty, ConnectorError> {
+pub(super) fn to_qty(instrument: &Instrument, amount: Decimal) -> Result<Qty, ConnectorError> {
     units("amount", amount, instrument.qty_scale).map(Qty::from_units)
 }
 

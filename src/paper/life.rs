@@ -45,6 +45,13 @@ pub enum LifeEvent {
         /// Whether it kept its place.
         kept_place: bool,
     },
+    /// Its trigger is at another price: the market led it there, or its owner did.
+    TriggerMoved {
+        /// Where it is now.
+        to: Price,
+        /// How many moves are told in this line.
+        moves: u32,
+    },
     /// A cancel or amend was refused.
     RequestRefused(RejectReason),
     /// It was refused.
@@ -96,6 +103,13 @@ const MAX_LIVES: usize = 10_000;
 
 impl Life {
     fn push(&mut self, entry: LifeEntry) {
+        if let (LifeEvent::TriggerMoved { to, .. }, Some(last)) = (&entry.event, self.entries.last_mut())
+            && let LifeEvent::TriggerMoved { to: t, moves } = &mut last.event
+        {
+            (*t, *moves) = (*to, *moves + 1);
+            (last.at, last.known) = (entry.at, entry.known);
+            return;
+        }
         if let (LifeEvent::QueueMoved { after, printed, .. }, Some(last)) =
             (&entry.event, self.entries.last_mut())
             && let LifeEvent::QueueMoved { after: a, printed: p, moves: m, .. } = &mut last.event
@@ -142,6 +156,14 @@ impl Life {
         self.printed_at_price += at_price;
         at_price
     }
+}
+
+/// Where the trigger of an order that waits is, if that is all that changed.
+fn trigger_moved(life: &Life, now: Option<&OrderState>) -> Option<Price> {
+    let (before, now) = (life.state.as_ref()?, now.filter(|state| state.status == OrderStatus::Waiting)?);
+    let to = now.trigger()?.price;
+    let alike = (before.price, before.qty) == (now.price, now.qty);
+    (alike && before.trigger()?.price != to).then_some(to)
 }
 
 /// The lives of all orders of a paper exchange, by the tag of the request that placed them.
@@ -238,6 +260,9 @@ impl Lives {
             OrderEvent::Rejected(reason) => LifeEvent::Rejected(reason),
             OrderEvent::Triggered => LifeEvent::Triggered,
             OrderEvent::Cancelled(reason) => LifeEvent::Cancelled(reason),
+            OrderEvent::Amended { kept_place: true } if let Some(to) = trigger_moved(life, state) => {
+                LifeEvent::TriggerMoved { to, moves: 1 }
+            }
             OrderEvent::Amended { kept_place } => LifeEvent::Amended {
                 price: state.and_then(|s| s.price),
                 qty: state.map_or(Qty::ZERO, |s| s.qty),

@@ -19,6 +19,7 @@ mod outbox;
 mod pacer;
 mod prints;
 pub mod snapshot;
+mod special;
 #[cfg(test)]
 mod tests;
 mod view;
@@ -31,4 +32,5 @@ pub use journal::{Journal, JournalError, Journals, NoJournal};
 pub use life::{Life, LifeEntry, LifeEvent};
 pub use pacer::{Pace, Pacer};
 pub use prints::{Candle, PublicPrint};
+pub use special::special_of;
 pub use view::{FillRow, Known, TraderView};

@@ -15,8 +15,8 @@ use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
 use super::view::{order_type, trade_type};
-use super::{Dictionary, Journal, JournalError};
-use crate::connector::{OrderRequest, OrderType, PositionAction, Special, TradeType};
+use super::{Dictionary, Journal, JournalError, special_of};
+use crate::connector::{CallbackRate, OrderRequest, OrderType, PositionAction, Special, TradeType};
 use crate::market::{Asset, Pair, Product, Timestamp};
 use crate::order::{
     AccountId, ClientOrderId, MarginMode, OrderId, PositionEffect, PositionSide, TimeInForce, TriggerBy,
@@ -117,6 +117,10 @@ pub struct KeptOrder {
     /// How far its trigger stays behind the market (trailing stop).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trail: Option<Decimal>,
+    /// Which share of the price its trigger stays behind the best price. One that has begun begins anew, from the first
+    /// price of the session.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub callback: Option<CallbackRate>,
     /// Whether it closes the whole position.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub whole: bool,
@@ -140,7 +144,12 @@ impl KeptOrder {
                 PositionEffect::Open => PositionAction::Open,
                 PositionEffect::Close => PositionAction::Close,
             },
-            special: Special { display: self.display, trail: self.trail, whole: self.whole },
+            special: Special {
+                display: self.display,
+                trail: self.trail,
+                callback: self.callback,
+                whole: self.whole,
+            },
             ..OrderRequest::new(self.side, self.pair.clone(), left, self.order_type, self.price)
         }
     }
@@ -351,11 +360,8 @@ impl SnapshotJournal {
     }
 
     fn kept(&self, state: &OrderState) -> Option<KeptOrder> {
-        let (instrument, extra) = (self.names.instrument(state.instrument)?, state.extra.as_deref());
-        // What waits to be led by a share of the price would come back as a plain stop: it ends with the session.
-        if extra.is_some_and(|extra| extra.callback.is_some()) {
-            return None;
-        }
+        let instrument = self.names.instrument(state.instrument)?;
+        let special = special_of(state, instrument);
         Some(KeptOrder {
             client_id: state.client_id.clone()?,
             symbol: (instrument.product != Product::Spot).then(|| instrument.symbol.clone()),
@@ -367,11 +373,10 @@ impl SnapshotJournal {
             filled: instrument.qty_decimal(state.filled),
             tif: state.tif,
             effect: state.effect(),
-            display: extra.and_then(|extra| extra.display).map(|display| instrument.qty_decimal(display)),
-            trail: extra
-                .and_then(|extra| extra.follows)
-                .map(|follows| instrument.price_decimal(follows.trail.distance)),
-            whole: extra.is_some_and(|extra| extra.whole),
+            display: special.display,
+            trail: special.trail,
+            callback: special.callback,
+            whole: special.whole,
             trigger: state
                 .trigger()
                 .filter(|_| state.status == crate::order::OrderStatus::Waiting)
@@ -446,6 +451,7 @@ mod tests {
             trigger: None,
             display: Some("0.05".parse().unwrap()),
             trail: None,
+            callback: None,
             whole: false,
             effect: PositionEffect::Net,
         });

@@ -164,6 +164,13 @@ impl Teller<'_> {
                 };
                 format!("amended to {} at {price}, {place}", self.qty(*qty))
             }
+            LifeEvent::TriggerMoved { to, moves } => {
+                let to = show_price(self.instrument, *to);
+                match moves {
+                    1 => format!("its trigger moved to {to}"),
+                    moves => format!("its trigger moved to {to}, in {moves} moves"),
+                }
+            }
             LifeEvent::RequestRefused(reason) => {
                 format!(
                     "request refused: {}",

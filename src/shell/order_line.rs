@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! buy|sell AMOUNT PAIR [at PRICE | at best[±N] | at N ticks below|above best] [limit|limit_maker|market]
-//!     [gtc|ioc|fok|gtd TIME] [open|close|reduce_only] [stop P|take_profit P|trail D [by last|mark|index]] [show A]
-//!     [stp none|taker|maker|both]
+//!     [gtc|ioc|fok|gtd TIME] [open|close|reduce_only] [show A] [stp none|taker|maker|both]
+//!     [stop P|take_profit P|trail D|trail N% [from P] [by last|mark|index]]
 //! ```
 //!
 //! Reading it ([`OrderLine::parse`]) needs no market; making an order of it ([`OrderLine::resolve`]) needs the
@@ -11,7 +11,7 @@
 
 use rust_decimal::Decimal;
 
-use crate::connector::{OrderRequest, OrderType, PositionAction, Special, TradeType};
+use crate::connector::{CallbackRate, OrderRequest, OrderType, PositionAction, Special, TradeType};
 use crate::market::{Asset, Instrument, Pair, Product, Timestamp, parse_duration};
 use crate::order::{SelfTrade, TimeInForce, TriggerBy, TriggerKind};
 
@@ -59,6 +59,8 @@ enum Reach {
     Price(TriggerKind, Decimal, TriggerBy),
     /// `trail D`: a stop that stays so far behind the market.
     Trail(Decimal, TriggerBy),
+    /// `trail N%`: a stop that stays so much of the price behind the best price.
+    Callback(CallbackRate, TriggerBy),
 }
 
 /// A line of `buy` or `sell`, read.
@@ -197,11 +199,7 @@ impl OrderLine {
                         "a trailing order moves its own trigger: leave out `stop` and `take_profit`",
                     ));
                 }
-                let distance = words.decimal("a distance from the market")?;
-                if distance <= Decimal::ZERO {
-                    return Err(usage(&format!("trail {distance}: a distance is more than zero")));
-                }
-                self.trigger = Some(Reach::Trail(distance, by(words)?));
+                self.trigger = Some(trail(words)?);
             }
             "show" => {
                 twice(self.show.is_some())?;
@@ -252,18 +250,23 @@ impl OrderLine {
         self.check_special(order_type, instrument)?;
         let tif = self.time_in_force(order_type, now)?;
         let (amount, made_of) = self.quantity(instrument, price, best)?;
-        let (trigger, trail) = match self.trigger {
-            None => (None, None),
-            Some(Reach::Price(kind, price, by)) => (Some((kind, price, by)), None),
+        let plain = Special { display: self.show, whole: self.amount == Amount::All, ..Special::default() };
+        let (trigger, special) = match self.trigger {
+            None => (None, plain),
+            Some(Reach::Price(kind, price, by)) => (Some((kind, price, by)), plain),
             // The exchange sets the price.
             Some(Reach::Trail(distance, by)) => {
-                (Some((TriggerKind::Stop, Decimal::ZERO, by)), Some(distance))
+                (Some((TriggerKind::Stop, Decimal::ZERO, by)), Special { trail: Some(distance), ..plain })
+            }
+            Some(Reach::Callback(rate, by)) => {
+                let callback = Some(rate);
+                (Some((TriggerKind::TakeProfit, Decimal::ZERO, by)), Special { callback, ..plain })
             }
         };
         let request = OrderRequest {
             time_in_force: tif,
             trigger,
-            special: Special { display: self.show, trail, whole: self.amount == Amount::All },
+            special,
             self_trade: self.self_trade,
             position: self.position.unwrap_or(PositionAction::Nil),
             quantize: false,
@@ -277,9 +280,12 @@ impl OrderLine {
     fn check_special(&self, order_type: OrderType, instrument: &Instrument) -> Result<(), ShellError> {
         let spot = instrument.product == Product::Spot;
         let by = match self.trigger {
-            Some(Reach::Price(_, _, by) | Reach::Trail(_, by)) => by,
+            Some(Reach::Price(_, _, by) | Reach::Trail(_, by) | Reach::Callback(_, by)) => by,
             None => TriggerBy::Last,
         };
+        if matches!(self.trigger, Some(Reach::Callback(..))) && order_type != OrderType::Market {
+            return Err(usage("what trails by a share of the price is a market order: leave out `at`"));
+        }
         if spot && by != TriggerBy::Last {
             return Err(not_there(&format!("by {}: spot has only a last price", by_word(by))));
         }
@@ -397,6 +403,26 @@ fn at(words: &mut Words<'_>) -> Result<At, ShellError> {
     decimal(word).map(At::Price).ok_or_else(|| usage(&format!("not a price: {word:?}")))
 }
 
+/// `D`, or `N%` and perhaps `from P`.
+fn trail(words: &mut Words<'_>) -> Result<Reach, ShellError> {
+    let word = words.next("a distance from the market")?;
+    let (number, is_share) = match word.strip_suffix('%') {
+        Some(number) => (number, true),
+        None => (word, false),
+    };
+    let number =
+        decimal(number).ok_or_else(|| usage(&format!("not a distance from the market: {word:?}")))?;
+    if number <= Decimal::ZERO {
+        return Err(usage(&format!("trail {word}: a distance is more than zero")));
+    }
+    if !is_share {
+        return Ok(Reach::Trail(number, by(words)?));
+    }
+    let from = if words.take("from") { Some(words.decimal("a price to begin at")?) } else { None };
+    let from = from.map(|price| price.normalize());
+    Ok(Reach::Callback(CallbackRate { percent: number.normalize(), from }, by(words)?))
+}
+
 fn life(word: &str, words: &mut Words<'_>) -> Result<Life, ShellError> {
     Ok(match word {
         "gtc" => Life::Gtc,
@@ -448,7 +474,7 @@ pub fn describe(request: &OrderRequest) -> String {
     text += &format!(", {}", kind_words(request.order_type, request.time_in_force));
     if let Some((kind, price, by)) = request.trigger {
         text += ", ";
-        text += &reach_words(kind, &price.to_string(), request.special.trail, by);
+        text += &reach_words(kind, &price.to_string(), &request.special, by);
     }
     if let Some(display) = request.special.display {
         text += &format!(", show {display}");
@@ -456,12 +482,16 @@ pub fn describe(request: &OrderRequest) -> String {
     text
 }
 
-/// What an order waits for: `stop 59500 by mark`, `trail 50`.
-pub fn reach_words(kind: TriggerKind, price: &str, trail: Option<Decimal>, by: TriggerBy) -> String {
-    let what = match (trail, kind) {
-        (Some(distance), _) => format!("trail {distance}"),
-        (None, TriggerKind::Stop) => format!("stop {price}"),
-        (None, TriggerKind::TakeProfit) => format!("take profit {price}"),
+/// What an order waits for: `stop 59500 by mark`, `trail 50`, `trail 1% from 61000`.
+pub fn reach_words(kind: TriggerKind, price: &str, special: &Special, by: TriggerBy) -> String {
+    let what = match (special.trail, special.callback, kind) {
+        (Some(distance), _, _) => format!("trail {distance}"),
+        (None, Some(CallbackRate { percent, from: None }), _) => format!("trail {percent}%"),
+        (None, Some(CallbackRate { percent, from: Some(from) }), _) => {
+            format!("trail {percent}% from {from}")
+        }
+        (None, None, TriggerKind::Stop) => format!("stop {price}"),
+        (None, None, TriggerKind::TakeProfit) => format!("take profit {price}"),
     };
     match by {
         TriggerBy::Last => what,
@@ -556,13 +586,19 @@ mod tests {
         for (line, want) in [
             ("1 BTC-USDT stop 5 by mark close", "sell 1 BTC-USDT, market, stop 5 by mark"),
             ("1 BTC-USDT trail 50 by index", "sell 1 BTC-USDT, market, trail 50 by index"),
+            ("1 BTC-USDT trail 0.50%", "sell 1 BTC-USDT, market, trail 0.5%"),
+            (
+                "1 BTC-USDT trail 1% from 66000 by mark",
+                "sell 1 BTC-USDT, market, trail 1% from 66000 by mark",
+            ),
             ("all BTC-USDT close", "sell all BTC-USDT, market"),
             ("all BTC-USDT at 9 stop 10 close", "sell all BTC-USDT at 9, limit gtc, stop 10"),
         ] {
             assert_eq!(resolve(line).map(|(_, text)| text).as_deref(), Ok(want), "{line}");
         }
         let (request, _) = resolve("all BTC-USDT reduce_only trail 7.5 by mark").unwrap();
-        assert_eq!(request.special, Special { display: None, trail: Some(Decimal::new(75, 1)), whole: true });
+        let special = Special { trail: Some(Decimal::new(75, 1)), whole: true, ..Special::default() };
+        assert_eq!(request.special, special);
         assert_eq!(request.trigger, Some((TriggerKind::Stop, Decimal::ZERO, TriggerBy::Mark)));
         let refused = |line: &str| resolve(line).unwrap_err();
         assert!(refused("all BTC-USDT").contains("add `close`"));
@@ -593,6 +629,10 @@ mod tests {
             ("buy 1 BTC-USDT trail 5 by index", "spot has only a last price"),
             ("buy 1 BTC-USDT trail 0", "a distance is more than zero"),
             ("buy 1 BTC-USDT trail", "a distance from the market is missing"),
+            ("buy 1 BTC-USDT trail %", "not a distance from the market: \"%\""),
+            ("buy 1 BTC-USDT trail 0%", "a distance is more than zero"),
+            ("buy 1 BTC-USDT trail 1% from", "a price to begin at is missing"),
+            ("buy 1 BTC-USDT at 5 trail 1%", "is a market order: leave out `at`"),
             ("buy 1 BTC-USDT stop 5 trail 1", "leave out `stop` and `take_profit`"),
             ("buy 1 BTC-USDT trail 1 stop 5", "\"stop\" is one too many"),
             ("buy all BTC-USDT close", "spot has no position"),

@@ -9,11 +9,11 @@ use serde_json::{Value, json};
 use super::order_line::{BestPrices, OrderLine, by_word, kind_words, reach_words, unit};
 use super::table::{Shape, Table, exact};
 use super::{Reply, Shell, ShellError, account, life, time, usage, words};
-use crate::connector::{Connector, OrderRequest, OrderState, PriceType, TradeType};
+use crate::connector::{CallbackRate, Connector, OrderRequest, OrderState, PriceType, TradeType};
 use crate::market::{Instrument, Timestamp, parse_duration};
 use crate::order::{ClientOrderId, OrderId, OrderKind, RejectReason, TimeInForce, TriggerBy};
-use crate::paper::{Known, Pace, PaperExchange, Stop};
-use crate::sim::OrderEvent;
+use crate::paper::{Known, Pace, PaperExchange, Stop, special_of};
+use crate::sim::{OrderEvent, OrderLimits};
 
 impl Shell {
     /// `buy` and `sell`.
@@ -49,11 +49,22 @@ impl Shell {
         if request.special.display.is_some() && !limits.icebergs {
             return Err(ShellError(format!("show: {name} has no iceberg orders; leave `show` out")));
         }
+        if let Some(rate) = request.special.callback {
+            return check_share(rate, limits, name);
+        }
         let Some((_, _, by)) = request.trigger.filter(|_| request.special.trail.is_some()) else {
             return Ok(());
         };
-        if limits.trailing.is_none() {
-            return Err(ShellError(format!("trail: {name} has no trailing stops; use `stop P`")));
+        match (limits.trailing, limits.callbacks) {
+            (Some(_), _) => {}
+            (None, Some(_)) => {
+                return Err(ShellError(format!(
+                    "trail: at {name} a stop trails by a share of the price, `trail 1%`"
+                )));
+            }
+            (None, None) => {
+                return Err(ShellError(format!("trail: {name} has no trailing stops; use `stop P`")));
+            }
         }
         let pair = &instrument.pair;
         let id = paper.names().find(pair).map(|(id, _)| id);
@@ -442,6 +453,24 @@ pub(super) fn ahead_now(paper: &PaperExchange, known: &Known) -> Option<Decimal>
     state.ahead.map(|ahead| instrument.qty_decimal(ahead))
 }
 
+/// Refuses a share of the price that the exchange does not trail by.
+fn check_share(rate: CallbackRate, limits: &OrderLimits, name: &str) -> Result<(), ShellError> {
+    let percent = rate.percent;
+    match (limits.callbacks, limits.trailing) {
+        (Some((least, most)), _) => {
+            let [least, most] = [least, most].map(|share| Decimal::new(i64::from(share), 4).normalize());
+            if (least..=most).contains(&percent) {
+                return Ok(());
+            }
+            Err(ShellError(format!("trail {percent}%: {name} trails by {least}% to {most}%")))
+        }
+        (None, Some(_)) => {
+            Err(ShellError(format!("trail: at {name} a stop trails by a distance, `trail D`")))
+        }
+        (None, None) => Err(ShellError(format!("trail: {name} has no trailing stops; use `stop P`"))),
+    }
+}
+
 /// The state of an order in a word or two.
 pub(super) fn state_words(known: &Known) -> String {
     if known.at_the_door {
@@ -465,14 +494,15 @@ pub(super) fn state_words(known: &Known) -> String {
 /// How an order meets the book, what it waits for and what it shows: `limit gtc, show 100`, `market, stop 59500`.
 fn typed(known: &Known, instrument: Option<&Instrument>) -> String {
     let mut text = kind_words(known.order.order_type, known.order.time_in_force);
-    let extra = known.state.as_ref().and_then(|state| state.extra.as_deref());
-    let Some((extra, instrument)) = extra.zip(instrument) else { return text };
+    let Some((state, instrument)) = known.state.as_ref().zip(instrument) else { return text };
+    let Some(extra) = state.extra.as_deref() else { return text };
     if let Some(trigger) = extra.trigger.filter(|_| known.order.waiting) {
-        let trail = extra.follows.map(|follows| instrument.price_decimal(follows.trail.distance));
+        let special = special_of(state, instrument);
         let price = instrument.show_price(trigger.price).to_string();
         text += ", ";
-        text += &reach_words(trigger.kind, &price, trail, trigger.by);
-        if trail.is_some() {
+        text += &reach_words(trigger.kind, &price, &special, trigger.by);
+        let begun = extra.callback.is_some_and(|calling| calling.best.is_some());
+        if special.trail.is_some() || begun {
             text += &format!(" (now {price})");
         }
     }
@@ -490,8 +520,8 @@ fn order_json(known: &Known, instrument: Option<&Instrument>) -> Value {
     let extra = known.state.as_ref().and_then(|state| state.extra.as_deref());
     let price = |price| instrument.map(|instrument| exact(instrument.price_decimal(price)));
     let trigger = extra.and_then(|extra| extra.trigger);
-    let follows = extra.and_then(|extra| extra.follows);
-    let display = extra.and_then(|extra| extra.display);
+    let special = known.state.as_ref().zip(instrument).map(|(state, of)| special_of(state, of));
+    let special = special.unwrap_or_default();
     let order = &known.order;
     json!({
         "id": known.number, "client_id": order.client_order_id, "exchange_id": order.exchange_order_id,
@@ -504,8 +534,10 @@ fn order_json(known: &Known, instrument: Option<&Instrument>) -> Value {
         "created": order.creation_timestamp.to_string(), "done": known.done.map(|time| time.to_string()),
         "trigger_price": trigger.and_then(|trigger| price(trigger.price)),
         "trigger_by": trigger.map(|trigger| by_word(trigger.by)),
-        "trail": follows.and_then(|follows| price(follows.trail.distance)),
-        "show": display.zip(instrument).map(|(display, of)| exact(of.qty_decimal(display))),
-        "whole_position": extra.is_some_and(|extra| extra.whole),
+        "trail": special.trail.map(exact),
+        "trail_percent": special.callback.map(|rate| exact(rate.percent)),
+        "trail_from": special.callback.and_then(|rate| rate.from).map(exact),
+        "show": special.display.map(exact),
+        "whole_position": special.whole,
     })
 }

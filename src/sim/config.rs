@@ -304,9 +304,10 @@ pub struct OrderLimits {
     pub limit_band: Option<Rate>,
     /// How triggers follow the market; `None`: there are no such orders.
     pub trailing: Option<TrailRule>,
-    /// Whether a trigger may be set by a share of the price once another price is reached.
+    /// The least and the most share of the price, in millionths, that may set a trigger once another price is reached;
+    /// `None`: there are no such orders.
     #[serde(default)]
-    pub callbacks: bool,
+    pub callbacks: Option<(u32, u32)>,
     /// Whether an order may hide a part of itself.
     pub icebergs: bool,
     /// Whether a limit may be set from where the market is.

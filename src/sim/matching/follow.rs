@@ -88,11 +88,10 @@ impl Floor<'_> {
         order: &mut NewOrder,
         callback: Callback,
     ) -> Result<Calling, RejectReason> {
-        let allowed = self.config.venue.limits.callbacks;
+        let in_range = |(least, most): (u32, u32)| (least..=most).contains(&callback.share);
+        let allowed = self.config.venue.limits.callbacks.is_some_and(in_range);
         let first = order.trigger.filter(|trigger| allowed && trigger.kind == TriggerKind::TakeProfit);
-        let Some(first) = first.filter(|_| (1..WHOLE).contains(&i128::from(callback.share))) else {
-            return Err(RejectReason::Unsupported);
-        };
+        let Some(first) = first else { return Err(RejectReason::Unsupported) };
         let calling = Calling { callback, activation: first.price, best: None };
         let reference = self.reference(first.by);
         let there = reference

@@ -111,8 +111,8 @@ impl Venue for Bitmart {
             amend_gives_new_id: false,
             max_open_orders: None,
             positions: margin::rules(),
-            // Of contracts: `submit-trail-order`.
-            limits: OrderLimits { callbacks: true, ..OrderLimits::default() },
+            // Of contracts: `submit-trail-order`, 0.1 % to 5 %.
+            limits: OrderLimits { callbacks: Some((1_000, 50_000)), ..OrderLimits::default() },
         }
     }
 

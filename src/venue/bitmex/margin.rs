@@ -46,7 +46,7 @@ pub(super) fn limits() -> OrderLimits {
         market_band: Some(Rate(50_000_000)),
         limit_band: None,
         trailing: Some(TrailRule { every: Duration::from_secs(1), least: Rate(1_000_000) }),
-        callbacks: false,
+        callbacks: None,
         icebergs: true,
         pegs: true,
     }

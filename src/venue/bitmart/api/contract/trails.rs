@@ -22,8 +22,6 @@ use crate::paper::Known;
 use crate::sim::{Calling, OrderState};
 use crate::venue::NativeError;
 
-/// `callback_rate` is in per cent, 0.1 to 5: in millionths.
-const RATES: std::ops::RangeInclusive<u32> = 1_000..=50_000;
 /// Decimals of a rate in per cent where the last one is a millionth of the whole.
 const RATE_SCALE: u8 = 4;
 
@@ -67,7 +65,9 @@ fn read(asked: &Asked<'_, '_>) -> Result<(Ticket, Callback), NativeError> {
     let (side, effect) = side_in(fields, asked.room.paper.sim().position_mode(asked.account()?.id, id))?;
     let rate = fields.first(&["callback_rate"])?.and_then(|text| text.parse::<Decimal>().ok());
     let share = rate.and_then(|rate| units_of(rate, RATE_SCALE)).and_then(|units| u32::try_from(units).ok());
-    let share = share.filter(|share| RATES.contains(share)).ok_or_else(|| invalid("callback_rate"))?;
+    let allowed = asked.room.paper.sim().config().venue.limits.callbacks;
+    let in_range = |share: &u32| allowed.is_some_and(|(least, most)| (least..=most).contains(share));
+    let share = share.filter(in_range).ok_or_else(|| invalid("callback_rate"))?;
     let price = price_in(&instrument, fields, "activation_price")?;
     let price = price.ok_or_else(|| invalid("activation_price"))?;
     let by = by_in(fields, "activation_price_type")?;
