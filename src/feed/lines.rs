@@ -64,7 +64,9 @@ pub struct Line<'a> {
 /// Reads lines into one buffer that is used again and again.
 pub struct Lines {
     input: Input,
+    /// Room, of which so many bytes are filled.
     buffer: Vec<u8>,
+    filled: usize,
     /// The first byte that was not handed out.
     start: usize,
     /// The first byte that was not searched for a line end.
@@ -81,6 +83,7 @@ impl Lines {
         Self {
             input,
             buffer: Vec::new(),
+            filled: 0,
             start: 0,
             searched: 0,
             number: 0,
@@ -98,7 +101,7 @@ impl Lines {
 
     /// How many bytes are held in memory.
     pub fn held_bytes(&self) -> usize {
-        self.buffer.len()
+        self.filled
     }
 
     /// Back to the first line. Ends the hold if `release`.
@@ -113,22 +116,22 @@ impl Lines {
     /// before it.
     pub fn next_line(&mut self) -> io::Result<Option<Line<'_>>> {
         loop {
-            if let Some(len) = memchr::memchr(b'\n', &self.buffer[self.searched..]) {
+            if let Some(len) = memchr::memchr(b'\n', &self.buffer[self.searched..self.filled]) {
                 let (from, to) = (self.start, self.searched + len);
                 (self.start, self.searched) = (to + 1, to + 1);
                 return Ok(Some(self.line(from, to, true)));
             }
-            self.searched = self.buffer.len();
-            if self.buffer.len() - self.start > LONGEST {
+            self.searched = self.filled;
+            if self.filled - self.start > LONGEST {
                 return Err(io::Error::new(io::ErrorKind::InvalidData, "a line of more than 64 MiB"));
             }
             if !self.ended {
                 self.fill();
             } else if let Some(failure) = self.failure.take() {
-                self.start = self.buffer.len();
+                self.start = self.filled;
                 return Err(failure);
-            } else if self.start < self.buffer.len() {
-                let (from, to) = (self.start, self.buffer.len());
+            } else if self.start < self.filled {
+                let (from, to) = (self.start, self.filled);
                 self.start = to;
                 return Ok(Some(self.line(from, to, false)));
             } else {
@@ -145,19 +148,23 @@ impl Lines {
 
     fn fill(&mut self) {
         if !self.held && self.start > 0 {
-            self.buffer.drain(..self.start);
+            self.buffer.copy_within(self.start..self.filled, 0);
             self.searched -= self.start;
+            self.filled -= self.start;
             self.start = 0;
         }
-        let len = self.buffer.len();
-        self.buffer.resize(len + CHUNK, 0);
+        // Room that was made once is not made again.
+        if self.buffer.len() < self.filled + CHUNK {
+            self.buffer.resize(self.filled + CHUNK, 0);
+        }
+        let room = self.filled..self.filled + CHUNK;
         let read = loop {
-            match self.input.read(&mut self.buffer[len..]) {
+            match self.input.read(&mut self.buffer[room.clone()]) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 done => break done,
             }
         };
-        self.buffer.truncate(len + read.as_ref().map_or(0, |read| *read));
+        self.filled += read.as_ref().map_or(0, |read| *read);
         match read {
             Ok(0) => self.ended = true,
             Ok(_) => {}

@@ -81,15 +81,13 @@ struct Raw<'a> {
 impl LineReader {
     /// Reads one line.
     pub(super) fn read<'a>(&'a mut self, line: &'a [u8]) -> Result<Entry<'a>, LineFault> {
+        // The check and the use are apart because a conditional return would borrow the buffer for both.
+        if let Some((time, connection, direction)) = own_form(line, &mut self.text) {
+            return Ok(Entry::Frame { time, connection, direction, frame: Frame::Text(&self.text) });
+        }
         let line = std::str::from_utf8(line)
             .map_err(|_| fault("not UTF-8".to_owned(), &String::from_utf8_lossy(line)))?;
-        // The check and the use are apart because a conditional return would borrow the buffer for both.
-        match own_form(line, &mut self.text) {
-            Some((time, connection, direction)) => {
-                Ok(Entry::Frame { time, connection, direction, frame: Frame::Text(&self.text) })
-            }
-            None => self.read_any(line),
-        }
+        self.read_any(line)
     }
 
     fn read_any<'a>(&'a mut self, line: &'a str) -> Result<Entry<'a>, LineFault> {
@@ -164,46 +162,79 @@ fn fault(fault: String, line: &str) -> LineFault {
 }
 
 /// A line as our writer spells it, its text unescaped into `text`. `None`: read it the general way.
-fn own_form(line: &str, text: &mut String) -> Option<(Timestamp, u64, Direction)> {
-    let rest = line.strip_prefix("{\"t\":")?;
+fn own_form(line: &[u8], text: &mut String) -> Option<(Timestamp, u64, Direction)> {
+    let rest = line.strip_prefix(b"{\"t\":")?;
     let (time, rest) = integer(rest)?;
-    let (connection, rest) = integer(rest.strip_prefix(",\"c\":")?)?;
-    let rest = rest.strip_prefix(",\"d\":\"")?;
-    let (direction, rest) = match rest.strip_prefix("in") {
+    let (connection, rest) = integer(rest.strip_prefix(b",\"c\":")?)?;
+    let rest = rest.strip_prefix(b",\"d\":\"")?;
+    let (direction, rest) = match rest.strip_prefix(b"in") {
         Some(rest) => (Direction::In, rest),
-        None => (Direction::Out, rest.strip_prefix("out")?),
+        None => (Direction::Out, rest.strip_prefix(b"out")?),
     };
-    let body = rest.strip_prefix("\",\"x\":\"")?.strip_suffix("\"}")?;
-    unescape(body, text)?;
+    let body = rest.strip_prefix(b"\",\"x\":\"")?.strip_suffix(b"\"}")?;
+    let mut bytes = std::mem::take(text).into_bytes();
+    unescape(body, &mut bytes)?;
+    // What is taken out is ASCII: the text is UTF-8 where the line is.
+    *text = String::from_utf8(bytes).ok()?;
     Some((Timestamp::from_nanos(time), u64::try_from(connection).ok()?, direction))
 }
 
-fn integer(text: &str) -> Option<(i64, &str)> {
-    let len = text.bytes().take_while(u8::is_ascii_digit).count();
-    let leading_zero = len > 1 && text.starts_with('0');
+fn integer(text: &[u8]) -> Option<(i64, &[u8])> {
+    let len = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let leading_zero = len > 1 && text.starts_with(b"0");
     if len == 0 || len > 19 || leading_zero {
         return None;
     }
-    Some((text[..len].parse().ok()?, &text[len..]))
+    let digits = text[..len].iter().map(|digit| i64::from(digit - b'0'));
+    let number = digits.into_iter().try_fold(0_i64, |all, digit| all.checked_mul(10)?.checked_add(digit))?;
+    Some((number, &text[len..]))
 }
 
-/// The inside of a JSON string with no escapes but `\"`, `\\` and `\/`.
-fn unescape(body: &str, text: &mut String) -> Option<()> {
+/// So many bytes are looked at together.
+const STRIDE: usize = 8;
+
+/// The inside of a JSON string with no escapes but `\"`, `\\` and `\/`. Control characters must be escaped in JSON; let the
+/// general reader refuse them.
+fn unescape(body: &[u8], text: &mut Vec<u8>) -> Option<()> {
     text.clear();
-    let mut from = 0;
-    while let Some(len) = memchr::memchr2(b'\\', b'"', &body.as_bytes()[from..]) {
-        let at = from + len;
-        let escaped = *body.as_bytes().get(at + 1)?;
-        if body.as_bytes()[at] == b'"' || !matches!(escaped, b'"' | b'\\' | b'/') {
-            return None;
+    text.resize(body.len(), 0);
+    let (mut at, mut to) = (0, 0);
+    while at < body.len() {
+        match body[at..].first_chunk::<STRIDE>() {
+            // All are taken over; those behind the first that is not plain are written anew.
+            Some(chunk) => {
+                text[to..to + STRIDE].copy_from_slice(chunk);
+                let plain = plain_bytes(u64::from_le_bytes(*chunk));
+                (at, to) = (at + plain, to + plain);
+                if plain == STRIDE {
+                    continue;
+                }
+            }
+            None if matches!(body[at], b'\\' | b'"' | 0..b' ') => {}
+            None => {
+                text[to] = body[at];
+                (at, to) = (at + 1, to + 1);
+                continue;
+            }
         }
-        text.push_str(&body[from..at]);
-        text.push(char::from(escaped));
-        from = at + 2;
+        let (b'\\', Some(escaped @ (b'"' | b'\\' | b'/'))) = (body[at], body.get(at + 1)) else {
+            return None;
+        };
+        text[to] = *escaped;
+        (at, to) = (at + 2, to + 1);
     }
-    text.push_str(&body[from..]);
-    // Control characters must be escaped in JSON; let the general reader refuse them.
-    if text.bytes().any(|byte| byte < b' ') { None } else { Some(()) }
+    text.truncate(to);
+    Some(())
+}
+
+/// How many bytes, from the lowest on, are neither a backslash nor a quote nor a control character.
+fn plain_bytes(word: u64) -> usize {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    // A byte below `limit` has its high bit set then; so may bytes above the first one, which do not count.
+    let below = |word: u64, limit: u8| word.wrapping_sub(ONES * u64::from(limit)) & !word;
+    let is = |byte: u8| below(word ^ (ONES * u64::from(byte)), 1);
+    let found = (below(word, b' ') | is(b'\\') | is(b'"')) & (ONES << 7);
+    found.trailing_zeros() as usize / STRIDE
 }
 
 #[cfg(test)]
