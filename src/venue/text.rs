@@ -166,17 +166,28 @@ pub(crate) fn write_padded(out: &mut String, units: i64, scale: u8, step: i64) {
     while scale > 0 && step % 10 == 0 && units % 10 == 0 {
         (units, step, scale) = (units / 10, step / 10, scale - 1);
     }
-    let (size, places) = (units.unsigned_abs(), usize::from(scale));
     let mut text = [0_u8; 40];
-    let mut at = text.len();
-    // Where the scale is so large, it is all behind the point.
-    let (whole, part) =
-        10_u64.checked_pow(u32::from(scale)).map_or((0, size), |one| (size / one, size % one));
+    let (mut left, mut at) = (units.unsigned_abs(), text.len());
     if scale > 0 {
-        at = put_digits(&mut text, part, places) - 1;
+        for _ in 0..scale / 2 {
+            (left, at) = (left / 100, put_pair(&mut text, at, left));
+        }
+        if scale % 2 == 1 {
+            at -= 1;
+            text[at] = b'0' + (left % 10) as u8;
+            left /= 10;
+        }
+        at -= 1;
         text[at] = b'.';
     }
-    at = put_digits(&mut text[..at], whole, 1);
+    while left >= 10 {
+        (left, at) = (left / 100, put_pair(&mut text, at, left));
+    }
+    // At least one digit stands before the point.
+    if left > 0 || matches!(text.get(at), None | Some(b'.')) {
+        at -= 1;
+        text[at] = b'0' + left as u8;
+    }
     if units < 0 {
         out.push('-');
     }
@@ -194,25 +205,11 @@ const PAIRS: [u8; 200] = {
     pairs
 };
 
-/// Writes a number to the end of `text` with at least so many digits; returns where it begins.
-fn put_digits(text: &mut [u8], number: u64, least: usize) -> usize {
-    let (mut left, mut at) = (number, text.len());
-    let begin = at - least;
-    while left >= 10 {
-        let pair = 2 * (left % 100) as usize;
-        left /= 100;
-        at -= 2;
-        text[at..at + 2].copy_from_slice(&PAIRS[pair..pair + 2]);
-    }
-    if left > 0 {
-        at -= 1;
-        text[at] = b'0' + left as u8;
-    }
-    while at > begin {
-        at -= 1;
-        text[at] = b'0';
-    }
-    at
+/// Writes the last two digits of a number before `at`; returns where they begin.
+fn put_pair(text: &mut [u8; 40], at: usize, number: u64) -> usize {
+    let pair = 2 * (number % 100) as usize;
+    text[at - 2..at].copy_from_slice(&PAIRS[pair..pair + 2]);
+    at - 2
 }
 
 /// A whole number.
