@@ -179,6 +179,21 @@ impl Ladder {
         .map(|level| self.priced(level))
     }
 
+    /// All levels, worst first.
+    pub fn iter_back(&self) -> impl Iterator<Item = (Price, i64)> + '_ {
+        let page = move |number: usize| {
+            ones_back(self.pages[number].occupied).map(move |slot| self.level(number * PAGE + slot))
+        };
+        let mut near = ones_back(self.summary).flat_map(page).peekable();
+        let mut far = self.far.blocks.iter().rev().flat_map(|block| block.iter().rev().copied()).peekable();
+        std::iter::from_fn(move || match (near.peek(), far.peek()) {
+            (Some((a, _)), Some((b, _))) if a < b => far.next(),
+            (Some(_), _) => near.next(),
+            (None, _) => far.next(),
+        })
+        .map(|level| self.priced(level))
+    }
+
     /// Shows the best `most` levels, best first: what [`iter`](Self::iter) yields, in one run through the window.
     pub fn visit(&self, most: usize, mut each: impl FnMut(Price, i64)) {
         let mut left = most;
@@ -655,6 +670,15 @@ fn ones(mut word: u64) -> impl Iterator<Item = usize> {
     })
 }
 
+/// The same, highest first.
+fn ones_back(mut word: u64) -> impl Iterator<Item = usize> {
+    std::iter::from_fn(move || {
+        let bit = word.checked_ilog2()?;
+        word ^= 1 << bit;
+        Some(bit as usize)
+    })
+}
+
 /// The level with the lower key.
 fn lower(a: Option<(i64, i64)>, b: Option<(i64, i64)>) -> Option<(i64, i64)> {
     match (a, b) {
@@ -747,6 +771,8 @@ mod tests {
             let levels = self.model.best_first();
             let seen: Vec<_> = self.fast.iter().map(|(price, value)| (price.units(), value)).collect();
             assert_eq!(seen, levels);
+            let back: Vec<_> = self.fast.iter_back().map(|(price, value)| (price.units(), value)).collect();
+            assert_eq!(back, levels.iter().rev().copied().collect::<Vec<_>>());
             for most in [0, 1, 3, levels.len(), usize::MAX] {
                 let mut visited = Vec::new();
                 self.fast.visit(most, |price, value| visited.push((price.units(), value)));

@@ -301,7 +301,8 @@ impl Market {
         }
     }
 
-    /// The windows of both sides once a group is applied whole; snapshots look at theirs themselves.
+    /// The windows of both sides once a group is applied whole, where one of its levels may have left them; snapshots
+    /// look at theirs themselves.
     fn windows_after(&self, group: &Group<'_>) -> [Option<Price>; 2] {
         let FeedDepth::Levels(levels) = self.depth else { return [None; 2] };
         if group.kind == GroupKind::Snapshot {
@@ -309,13 +310,21 @@ impl Market {
         }
         Side::BOTH.map(|side| {
             let ladder = self.book.side(side);
+            let old = ladder.worst().map(|(price, _)| price);
+            // Only what goes from the edge, or from behind it, can have left the window.
+            let at_the_edge = |event: &MarketEvent| {
+                matches!(event, MarketEvent::Level { side: s, price, qty } if *s == side && qty.is_zero()
+                    && old.is_none_or(|old| side.at_or_better(old, *price)))
+            };
+            if !group.events.iter().any(at_the_edge) {
+                return None;
+            }
             let is_last = |at: usize, price: Price| {
                 let said = |event: &MarketEvent| {
                     matches!(event, MarketEvent::Level { side: s, price: p, .. } if (*s, *p) == (side, price))
                 };
                 !group.events[at + 1..].iter().any(said)
             };
-            let old = ladder.worst().map(|(price, _)| price);
             let (mut come, mut gone, mut worst_new, mut worst_goes) = (0, 0, None, false);
             for (at, event) in group.events.iter().enumerate() {
                 let MarketEvent::Level { side: s, price, qty } = event else { continue };
@@ -347,23 +356,16 @@ impl Market {
 
     /// The worst price that events leave on a side of which they take so many levels away.
     fn worst_left(&self, side: Side, gone: usize, events: &[MarketEvent]) -> Option<Price> {
-        let ladder = self.book.side(side);
-        // It is among the last ones.
-        let (mut skip, mut worst) = (ladder.len().saturating_sub(gone + 1), None);
-        ladder.visit(usize::MAX, |price, _| {
-            if skip > 0 {
-                skip -= 1;
-                return;
-            }
+        let is_left = |price: Price| {
             let said = events.iter().rev().find_map(|event| match event {
                 MarketEvent::Level { side: s, price: p, qty } if (*s, *p) == (side, price) => Some(*qty),
                 _ => None,
             });
-            if said.is_none_or(|qty| !qty.is_zero()) {
-                worst = Some(price);
-            }
-        });
-        worst
+            said.is_none_or(|qty| !qty.is_zero())
+        };
+        // It is among the last ones.
+        let last = self.book.side(side).iter_back().take(gone + 1);
+        last.map(|(price, _)| price).find(|price| is_left(*price))
     }
 
     /// Forgets the sizes last seen at prices that the window shows again.
@@ -426,6 +428,11 @@ impl Market {
         }
     }
 
+    /// Whether nothing of ours stands on a side, and nothing was taken from it: what everybody sees is the tape's book.
+    pub(crate) fn is_bare(&self, side: Side) -> bool {
+        self.taken[side.index()].is_empty() && self.resting[side.index()].is_empty()
+    }
+
     /// Adds the best `most` levels of a side as `view` sees them to a list, best first.
     pub(crate) fn best_levels(
         &self,
@@ -434,9 +441,7 @@ impl Market {
         now: Timestamp,
         (most, into): (usize, &mut Vec<Level>),
     ) {
-        let own = !self.taken[side.index()].is_empty() || !self.resting[side.index()].is_empty();
-        if view == View::Tape || !own {
-            // Nothing of ours stands here, and nothing was taken: it is the tape's book.
+        if view == View::Tape || self.is_bare(side) {
             self.book.best_levels(side, most, into);
         } else {
             into.extend(self.levels(side, view, orders, now).take(most));
