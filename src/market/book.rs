@@ -18,12 +18,14 @@ pub struct Level {
 #[derive(Clone, Debug)]
 pub struct OrderBook {
     sides: [Ladder; 2],
+    /// How many times a level was set or all were taken away.
+    edits: u64,
 }
 
 impl OrderBook {
     /// An empty book of an instrument with this tick.
     pub fn new(tick: Price) -> Self {
-        Self { sides: Side::BOTH.map(|side| Ladder::new(side, tick)) }
+        Self { sides: Side::BOTH.map(|side| Ladder::new(side, tick)), edits: 0 }
     }
 
     /// One side.
@@ -35,6 +37,7 @@ impl OrderBook {
     /// Sets the size of a level (zero takes it away) and returns the size before.
     #[inline]
     pub fn set(&mut self, side: Side, price: Price, qty: Qty) -> Qty {
+        self.edits += 1;
         Qty::from_units(self.sides[side.index()].set(price, qty.units()))
     }
 
@@ -75,8 +78,15 @@ impl OrderBook {
         }
     }
 
+    /// How many times a level was set, to whatever size, or all were taken away.
+    #[inline]
+    pub fn edits(&self) -> u64 {
+        self.edits
+    }
+
     /// Empties both sides; keeps the room.
     pub fn clear(&mut self) {
+        self.edits += 1;
         self.sides.iter_mut().for_each(Ladder::clear);
     }
 

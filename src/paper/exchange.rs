@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::connector::OrderRequest;
-use crate::market::{FeedStats, GroupKind, InstrumentId, Qty, Source, SourceError, Timestamp};
+use crate::market::{FeedStats, GroupKind, InstrumentId, Price, Qty, Side, Source, SourceError, Timestamp};
 use crate::order::{AccountId, ClientOrderId, Money, NewOrder, OrderKind, OrderRef, SessionId, SpecialOrder};
 use crate::sim::{
     Admin, ConfigError, Input, LedgerEntry, Owner, PositionState, PublicMarket, Request, RequestBody,
@@ -13,6 +13,7 @@ use crate::sim::{
 };
 
 use super::agent::Agent;
+use super::edits::Edits;
 use super::life::{Life, LifeEvent, Lives};
 use super::outbox::Outbox;
 use super::prints::{Candle, Prints, PublicPrint};
@@ -127,6 +128,8 @@ pub struct PaperExchange {
     prints: Prints,
     /// What was delivered since somebody last asked, where somebody does.
     heard: Option<Vec<Update>>,
+    /// What was set of the books lately, where somebody listens.
+    edits: Edits,
     journal: Box<dyn Journal>,
     /// The wall clock that it follows, where its market is live.
     wall: Option<Box<dyn Wall>>,
@@ -160,6 +163,7 @@ impl PaperExchange {
             lives: Lives::default(),
             prints: Prints::new(tape_only),
             heard: None,
+            edits: Edits::default(),
             journal: Box::new(NoJournal),
             wall: None,
             agent: None,
@@ -287,6 +291,12 @@ impl PaperExchange {
     /// What was delivered to traders since the last time, in order.
     pub fn take_heard(&mut self) -> Vec<Update> {
         self.heard.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    /// The levels that the tape has set of a book, as far as it is [listened](Self::listen) to, since the book had so many
+    /// [edits](crate::market::OrderBook::edits); `None` where that is too long ago, or the book is another since.
+    pub fn edits(&self, instrument: InstrumentId, since: u64) -> Option<&[(Side, Price)]> {
+        self.edits.since(instrument, since)
     }
 
     /// The life of the order that was placed with the request `tag`.
@@ -623,6 +633,9 @@ impl PaperExchange {
                 if group.instrument.index() < self.names.instruments().len() {
                     self.prints.see_group(at, &group);
                     self.sim.apply(at, Input::Market(group), &mut self.scratch);
+                    if let (true, Some(book)) = (self.heard.is_some(), self.sim.book(group.instrument)) {
+                        self.edits.see(&group, book);
+                    }
                 }
             }
         }

@@ -12,6 +12,7 @@ mod connector;
 mod dictionary;
 #[cfg(test)]
 pub(crate) mod drawn;
+mod edits;
 mod exchange;
 mod journal;
 mod life;

@@ -571,6 +571,12 @@ impl SimulatedExchange {
         }
     }
 
+    /// The tape's book, where a side of it is just what `view` sees: nothing of ours stands there, and nothing was taken.
+    pub fn bare_book(&self, instrument: InstrumentId, side: Side, view: View) -> Option<&OrderBook> {
+        let market = self.markets.get(instrument.index())?;
+        (self.view(view) == View::Tape || market.is_bare(side)).then_some(&market.book)
+    }
+
     /// The best price of a side as `view` sees it.
     #[inline]
     pub fn best_price(&self, instrument: InstrumentId, side: Side, view: View) -> Option<Price> {

@@ -2,7 +2,9 @@
 //!
 //! Never here: which book is told to whom, how a level is written.
 
-use crate::market::{Level, Qty, Side};
+use std::cmp::Ordering;
+
+use crate::market::{Ladder, Level, Price, Qty, Side};
 
 /// Levels that are new or have another size, then those that are gone, with a size of zero; both best first. What is
 /// found anew takes the room of what was found before.
@@ -10,6 +12,17 @@ use crate::market::{Level, Qty, Side};
 pub(super) struct Changes {
     new: Vec<Level>,
     gone: Vec<Level>,
+    /// Prices at which something may differ, and those that nothing was told of: for [`follow`](Self::follow).
+    prices: Vec<Price>,
+    came: Vec<Price>,
+}
+
+/// Which of two prices of a side comes first: the better one.
+fn first(side: Side, a: Price, b: Price) -> Ordering {
+    match side {
+        Side::Buy => b.cmp(&a),
+        Side::Sell => a.cmp(&b),
+    }
 }
 
 impl Changes {
@@ -37,6 +50,75 @@ impl Changes {
         }
         self.new.extend_from_slice(after);
         self.gone.extend(before.iter().map(is_gone));
+    }
+
+    /// Brings the best `most` levels of a side that were `told` to what they are now, and finds what takes the ones to the
+    /// others, where only levels that were `set` may differ: what [`find`](Self::find) finds, without a look at the rest.
+    pub(super) fn follow(
+        &mut self,
+        (side, ladder): (Side, &Ladder),
+        set: impl Iterator<Item = Price>,
+        (told, most): (&mut Vec<Level>, usize),
+    ) {
+        self.new.clear();
+        self.gone.clear();
+        // Of a side with more levels than are told, what is behind the last one is nobody's business.
+        let edge = told.last().filter(|_| told.len() == most).map(|last| last.price);
+        self.prices.clear();
+        self.prices.extend(set.filter(|price| edge.is_none_or(|edge| side.at_or_better(*price, edge))));
+        if self.prices.is_empty() {
+            return;
+        }
+        self.prices.sort_unstable_by(|a, b| first(side, *a, *b));
+        self.prices.dedup();
+        self.came.clear();
+        for price in self.prices.iter().copied() {
+            let level = Level { price, qty: Qty::from_units(ladder.get(price)) };
+            match told.binary_search_by(|level| first(side, level.price, price)) {
+                Ok(at) if level.qty.is_zero() => {
+                    told.remove(at);
+                    self.gone.push(level);
+                }
+                Ok(at) if told[at] == level => {}
+                Ok(at) => {
+                    told[at] = level;
+                    self.new.push(level);
+                }
+                Err(_) if level.qty.is_zero() => {}
+                Err(at) => {
+                    told.insert(at, level);
+                    self.new.push(level);
+                    self.came.push(price);
+                }
+            }
+        }
+        self.push_out(side, told, most);
+        // What goes makes room for what stood behind the last one.
+        let mut last = edge.filter(|_| told.len() < most);
+        while let Some((price, qty)) = last.and_then(|last| ladder.after(last)) {
+            let level = Level { price, qty: Qty::from_units(qty) };
+            told.push(level);
+            self.new.push(level);
+            last = (told.len() < most).then_some(price);
+        }
+    }
+
+    /// What came in at the top pushes out at the end.
+    fn push_out(&mut self, side: Side, told: &mut Vec<Level>, most: usize) {
+        while told.len() > most
+            && let Some(Level { price, .. }) = told.pop()
+        {
+            // It is the last one of all: of those that changed, too.
+            if self.new.last().is_some_and(|last| last.price == price) {
+                self.new.pop();
+            }
+            if self.came.last() == Some(&price) {
+                self.came.pop();
+            } else {
+                let at = self.gone.partition_point(|gone| side.better(gone.price, price));
+                self.gone.insert(at, Level { price, qty: Qty::ZERO });
+            }
+        }
     }
 
     /// How many there are.
@@ -113,6 +195,32 @@ mod tests {
             }
             let same: BTreeMap<_, _> = after.iter().map(|level| (level.price, level.qty)).collect();
             prop_assert_eq!(book, same);
+        }
+
+        #[test]
+        fn what_was_set_says_the_same_as_a_look_at_everything(
+            buy: bool,
+            most in 1_usize..12,
+            moves in prop::collection::vec(prop::collection::vec((0_i64..30, 0_i64..3), 0..8), 1..12),
+        ) {
+            let side = if buy { Side::Buy } else { Side::Sell };
+            let mut ladder = Ladder::new(side, Price::from_units(1));
+            let (mut looking, mut following) = (Changes::default(), Changes::default());
+            let (mut told, mut followed) = (Vec::new(), Vec::new());
+            for sets in moves {
+                for (price, qty) in &sets {
+                    ladder.set(Price::from_units(*price), *qty);
+                }
+                let mut now = Vec::new();
+                ladder.visit(most, |price, qty| now.push(Level { price, qty: Qty::from_units(qty) }));
+                looking.find(side, &told, &now);
+                let set = sets.iter().map(|(price, _)| Price::from_units(*price));
+                following.follow((side, &ladder), set, (&mut followed, most));
+                prop_assert_eq!(&followed, &now);
+                let all = |changes: &Changes| changes.levels().collect::<Vec<_>>();
+                prop_assert_eq!(all(&following), all(&looking));
+                told = now;
+            }
         }
     }
 }

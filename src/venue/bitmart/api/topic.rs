@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::changes::Changes;
 use super::public::{self, candles_of};
 use super::shape;
-use crate::market::{Instrument, InstrumentId, Level, Side, Timestamp};
+use crate::market::{Instrument, InstrumentId, Level, OrderBook, Side, Timestamp};
 use crate::paper::PaperExchange;
 use crate::sim::View;
 use crate::venue::api::SocketId;
@@ -94,6 +94,8 @@ pub(super) struct Topic {
     /// Room for the next one, and for what takes the one to the other.
     spare: [Vec<Level>; 2],
     changes: [Changes; 2],
+    /// How many edits the tape's book had when it was looked at, where that book was all that was seen of a side.
+    looked: [Option<u64>; 2],
     version: i64,
 }
 
@@ -109,6 +111,7 @@ impl Topic {
             book: [Vec::new(), Vec::new()],
             spare: [Vec::new(), Vec::new()],
             changes: [Changes::default(), Changes::default()],
+            looked: [None; 2],
             version: 0,
         }
     }
@@ -119,8 +122,7 @@ impl Topic {
             // Nobody was told anything for a while: it begins anew, under the next version.
             self.trades = paper.print_count(self.instrument);
             self.said.clear();
-            self.look(paper);
-            std::mem::swap(&mut self.book, &mut self.spare);
+            Side::BOTH.into_iter().for_each(|side| self.look(paper, side));
             self.version += 1;
         }
         self.listeners.insert(socket);
@@ -148,17 +150,12 @@ impl Topic {
         let frame = match self.channel {
             Channel::Trade => self.new_trades(paper, instrument)?,
             Channel::Increase => {
-                self.look(paper);
-                for side in Side::BOTH {
-                    let at = side.index();
-                    self.changes[at].find(side, &self.book[at], &self.spare[at]);
-                }
+                Side::BOTH.into_iter().for_each(|side| self.look(paper, side));
                 let [bids, asks] = &self.changes;
                 let count = bids.len() + asks.len();
                 if count == 0 {
                     return None;
                 }
-                std::mem::swap(&mut self.book, &mut self.spare);
                 self.version += 1;
                 let told = (false, now, self.version);
                 increase(instrument, (bids.levels(), asks.levels()), count, told)
@@ -177,13 +174,23 @@ impl Topic {
         Some(frame)
     }
 
-    /// The book as it is, into the room for the next one.
-    fn look(&mut self, paper: &PaperExchange) {
-        for side in Side::BOTH {
-            let levels = &mut self.spare[side.index()];
-            levels.clear();
-            paper.sim().best_levels(self.instrument, side, View::Public, (INCREASE, levels));
+    /// Brings a side of the book to what it is, and finds what is new there.
+    fn look(&mut self, paper: &PaperExchange, side: Side) {
+        let (at, id) = (side.index(), self.instrument);
+        let (book, changes) = (&mut self.book[at], &mut self.changes[at]);
+        let bare = paper.sim().bare_book(id, side, View::Public);
+        let known = self.looked[at].zip(bare).and_then(|(since, bare)| Some((bare, paper.edits(id, since)?)));
+        if let Some((bare, edits)) = known {
+            let set = edits.iter().filter(|(edited, _)| *edited == side).map(|(_, price)| *price);
+            changes.follow((side, bare.side(side)), set, (book, INCREASE));
+        } else {
+            let spare = &mut self.spare[at];
+            spare.clear();
+            paper.sim().best_levels(id, side, View::Public, (INCREASE, spare));
+            changes.find(side, book, spare);
+            std::mem::swap(book, spare);
         }
+        self.looked[at] = bare.map(OrderBook::edits);
     }
 
     /// The whole book that was told.
