@@ -115,7 +115,10 @@ impl Clock {
 
     /// How much market time has passed by the clock; `None` at full speed, where the market itself says so.
     pub(super) fn elapsed(&self) -> Option<Duration> {
-        if self.followed { None } else { self.run().scaled(instant()) }
+        let run = self.run();
+        // At full speed nobody need ask what time it is.
+        let at_full_speed = matches!(run.pace, Pace::Max) && !run.paused;
+        if self.followed || at_full_speed { None } else { run.scaled(instant()) }
     }
 
     /// From now on another pace, or none. `halls` say how far the market is.
