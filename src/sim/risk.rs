@@ -30,6 +30,15 @@ impl SimulatedExchange {
     /// A group of a contract was applied: what it told beside the market is heard, and risk is looked at.
     #[inline]
     pub(super) fn after_group(&mut self, group: &Group<'_>, updates: &mut Vec<Update>) {
+        let news = group.events.iter().any(|event| matches!(event, MarketEvent::News(_)));
+        if news || self.positions.is_due(group.instrument, self.now) {
+            self.hear_group(group, updates);
+        }
+        self.settle_positions(updates);
+    }
+
+    #[inline(never)]
+    fn hear_group(&mut self, group: &Group<'_>, updates: &mut Vec<Update>) {
         let market = group.instrument;
         let mut moved = self.positions.lapse(market, self.now, FRESH.as_nanos() as i64);
         for event in group.events {
@@ -46,7 +55,6 @@ impl SimulatedExchange {
         if moved {
             self.check_market(market, updates);
         }
-        self.settle_positions(updates);
     }
 
     #[cold]
@@ -77,7 +85,7 @@ impl SimulatedExchange {
         };
         let scale = u32::from(FinePrice::SCALE).saturating_sub(u32::from(found.instrument.price_scale));
         let sum = i128::from(bid.units()) + i128::from(ask.units());
-        let Ok(mid) = i64::try_from(sum * 10_i128.pow(scale) / 2) else { return false };
+        let Ok(mid) = i64::try_from(sum * i128::from(10_i64.pow(scale)) / 2) else { return false };
         let mid = FinePrice::from_units(mid);
         let smoothed = match self.positions.mid(market) {
             Some((before, at)) => smoothed(before, mid, self.now.nanos_since(at)),
@@ -166,8 +174,12 @@ impl SimulatedExchange {
         hand_on(updates, || Update { at, deliver_at: at, body });
     }
 
+    fn shown(&self, place: Place) -> Option<PositionState> {
+        self.positions.show(&self.accounts, place.account, place.market).nth(place.leg)
+    }
+
     fn tell_position(&self, place: Place, updates: &mut Vec<Update>) {
-        if let Some(state) = self.positions(place.account, place.market).into_iter().nth(place.leg) {
+        if let Some(state) = self.shown(place) {
             self.tell(UpdateBody::Position(Box::new(state)), updates);
         }
     }
@@ -205,7 +217,11 @@ impl SimulatedExchange {
             self.positions.doubt(account);
         }
         let Some(mark) = self.positions.mark(market) else { return };
-        for account in self.positions.watch[market.index()].due(mark.price) {
+        let watch = &self.positions.watch[market.index()];
+        if watch.is_quiet(mark.price) {
+            return;
+        }
+        for account in watch.due(mark.price) {
             self.check_account(account, updates);
             self.positions.set_bounds(&mut self.accounts, account);
         }
@@ -288,7 +304,7 @@ impl SimulatedExchange {
     /// An isolated position, or a part of it, goes at its bankruptcy price: its margin is lost.
     fn take_over_isolated(&mut self, place: Place, updates: &mut Vec<Update>) {
         let Place { account, market, leg } = place;
-        let shown = self.positions(account, market).into_iter().nth(leg);
+        let shown = self.shown(place);
         let (Some(mark), Some(shown)) = (self.positions.mark(market), shown) else { return };
         let part = self.step_down(place).unwrap_or(Qty::from_units(shown.qty.units().abs()));
         let Some(before) = self.positions.take_away(account, market, leg, part) else { return };
@@ -365,7 +381,7 @@ impl SimulatedExchange {
     /// goes, with its share of the equity; false where all are in their lowest tier.
     fn step_cross_down(&mut self, account: AccountId, asset: u16, updates: &mut Vec<Update>) -> bool {
         let needs = |place: &Place| {
-            let shown = self.positions(account, place.market).into_iter().nth(place.leg);
+            let shown = self.shown(*place);
             shown.map_or(Money::ZERO, |shown| shown.maintenance)
         };
         let above: Vec<(Place, Qty)> = self
@@ -376,7 +392,7 @@ impl SimulatedExchange {
             .into_iter()
             .max_by_key(|(place, _)| (needs(place), std::cmp::Reverse((place.market, place.leg))));
         let Some((place, part)) = most else { return false };
-        let shown = self.positions(account, place.market).into_iter().nth(place.leg);
+        let shown = self.shown(place);
         let Some(shown) = shown else { return false };
         let standing = self.positions.standing(&self.accounts, account, asset);
         let equity = standing.free + standing.unrealised;
@@ -392,7 +408,7 @@ impl SimulatedExchange {
     fn take_over_all(&mut self, account: AccountId, asset: u16, updates: &mut Vec<Update>) {
         let mut places: Vec<(Place, PositionState)> = Vec::new();
         for place in self.cross_places(account, asset) {
-            let shown = self.positions(account, place.market).into_iter().nth(place.leg);
+            let shown = self.shown(place);
             places.extend(shown.map(|shown| (place, shown)));
         }
         let standing = self.positions.standing(&self.accounts, account, asset);
@@ -713,7 +729,7 @@ impl SimulatedExchange {
 
     /// An account's positions in a contract: one, or the long and the short one; none of spot or where it never traded.
     pub fn positions(&self, account: AccountId, instrument: InstrumentId) -> Vec<PositionState> {
-        self.positions.show(&self.accounts, account, instrument)
+        self.positions.show(&self.accounts, account, instrument).collect()
     }
 
     /// What an account's positions that settle in an asset have gained at their mark prices.
@@ -776,8 +792,8 @@ fn share_of(amount: Money, mut part: i128, mut all: i128) -> Money {
 fn smoothed(before: FinePrice, mid: FinePrice, passed: i64) -> FinePrice {
     const SPAN: f64 = 30.0 * 1e9;
     const ONE: f64 = 4_294_967_296.0;
-    let weight = ((1.0 - libm::exp(-(passed.max(0) as f64) / SPAN)) * ONE) as i128;
-    let step = (i128::from(mid.units()) - i128::from(before.units())) * weight / 4_294_967_296;
+    let weight = ((1.0 - libm::exp(-(passed.max(0) as f64) / SPAN)) * ONE) as i64;
+    let step = (i128::from(mid.units()) - i128::from(before.units())) * i128::from(weight) / 4_294_967_296;
     FinePrice::from_units(i64::try_from(i128::from(before.units()) + step).unwrap_or(mid.units()))
 }
 

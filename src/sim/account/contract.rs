@@ -41,7 +41,7 @@ impl Ratio {
 /// A price as units in so many decimals.
 #[derive(Clone, Copy, Debug)]
 struct Scaled {
-    units: i128,
+    units: i64,
     scale: u32,
 }
 
@@ -115,6 +115,9 @@ pub(crate) struct Contract {
     /// Ledger units in the settlement currency's smallest unit.
     pub(crate) quantum: i128,
     rounding: ValueRounding,
+    /// How price × quantity of what is not inverse becomes the settlement currency's smallest unit.
+    by_price: Ratio,
+    by_fine: Ratio,
     /// Its values are in quote and are settled in a coin ([`Settling`]).
     pub(crate) through_index: bool,
     tiers: Vec<Tier>,
@@ -164,9 +167,17 @@ impl Contract {
         if tiers.first().is_none_or(|first| !first.above.is_zero()) || !ascends {
             return Err(odd("risk tiers must ascend, the first from zero"));
         }
+        let by = |price_scale: u8| {
+            let scale = u32::from(price_scale) + u32::from(instrument.qty_scale) + multiplier.scale();
+            let up = ten(u32::from(terms.settle_decimals).saturating_sub(scale));
+            let den = ten(scale.saturating_sub(u32::from(terms.settle_decimals)));
+            Ratio { num: multiplier.mantissa().saturating_mul(up), den }
+        };
         Ok(Self {
             settle: settle.0,
             inverse,
+            by_price: by(instrument.price_scale),
+            by_fine: by(FinePrice::SCALE),
             multiplier: multiplier.mantissa(),
             multiplier_scale: multiplier.scale(),
             price_scale: u32::from(instrument.price_scale),
@@ -181,53 +192,52 @@ impl Contract {
     }
 
     /// What so many contracts are worth at a price of the instrument; neither is negative.
+    #[inline]
     pub(crate) fn value(&self, price: Price, qty: Qty) -> Money {
-        self.worth(Scaled { units: i128::from(price.units()), scale: self.price_scale }, qty.units())
+        if self.inverse {
+            return self.inverse_worth(Scaled { units: price.units(), scale: self.price_scale }, qty.units());
+        }
+        self.linear_worth(price.units(), self.by_price, qty.units())
     }
 
     /// The same at a mark or index price.
+    #[inline]
     pub(crate) fn value_at(&self, price: FinePrice, qty: Qty) -> Money {
-        self.worth(
-            Scaled { units: i128::from(price.units()), scale: u32::from(FinePrice::SCALE) },
-            qty.units(),
-        )
+        if self.inverse {
+            let scale = u32::from(FinePrice::SCALE);
+            return self.inverse_worth(Scaled { units: price.units(), scale }, qty.units());
+        }
+        self.linear_worth(price.units(), self.by_fine, qty.units())
     }
 
-    fn worth(&self, price: Scaled, qty: i64) -> Money {
-        let qty = i128::from(qty);
+    fn linear_worth(&self, price: i64, by: Ratio, qty: i64) -> Money {
+        if price <= 0 || qty == 0 {
+            return Money::ZERO;
+        }
+        // Two numbers of 64 bits do not overflow.
+        let units = times(i128::from(price) * i128::from(qty), by.num);
+        Money(times(round(units, by.den, self.rounding == ValueRounding::Down), self.quantum))
+    }
+
+    fn inverse_worth(&self, price: Scaled, qty: i64) -> Money {
+        let (qty, price_units) = (i128::from(qty), i128::from(price.units));
         if price.units <= 0 || qty == 0 {
             return Money::ZERO;
         }
-        let smallest = if self.inverse {
-            let up = self.decimals + price.scale;
-            let (unit, parts) = match self.rounding {
-                ValueRounding::UnitHundredths => {
-                    let up = scaled(self.multiplier.saturating_mul(HUNDREDTHS), up, self.multiplier_scale);
-                    (Some(round(up, price.units, false)), HUNDREDTHS)
-                }
-                ValueRounding::Nearest | ValueRounding::Down => (None, 1),
-            };
-            match unit {
-                Some(unit) => round(qty.saturating_mul(unit), parts * ten(self.qty_scale), false),
-                None => {
-                    let up = scaled(
-                        self.multiplier.saturating_mul(qty),
-                        up,
-                        self.multiplier_scale + self.qty_scale,
-                    );
-                    round(up, price.units, self.rounding == ValueRounding::Down)
-                }
+        let up = self.decimals + price.scale;
+        let smallest = match self.rounding {
+            ValueRounding::UnitHundredths => {
+                let up = scaled(self.multiplier.saturating_mul(HUNDREDTHS), up, self.multiplier_scale);
+                let unit = round(up, price_units, false);
+                round(qty.saturating_mul(unit), HUNDREDTHS * ten(self.qty_scale), false)
             }
-        } else {
-            // Two numbers of 64 bits do not overflow.
-            let (units, down) = (price.units * qty, price.scale + self.qty_scale + self.multiplier_scale);
-            let by = ten(down.saturating_sub(self.decimals));
-            let up = ten(self.decimals.saturating_sub(down));
-            let product = if self.multiplier == 1 { units } else { units.saturating_mul(self.multiplier) };
-            let product = if up == 1 { product } else { product.saturating_mul(up) };
-            round(product, by, self.rounding == ValueRounding::Down)
+            ValueRounding::Nearest | ValueRounding::Down => {
+                let down = self.multiplier_scale + self.qty_scale;
+                let up = scaled(self.multiplier.saturating_mul(qty), up, down);
+                round(up, price_units, self.rounding == ValueRounding::Down)
+            }
         };
-        Money(smallest.saturating_mul(self.quantum))
+        Money(times(smallest, self.quantum))
     }
 
     /// The sign of what `qty` contracts cost: an inverse contract is paid for in what it is worth less of.
@@ -238,14 +248,18 @@ impl Contract {
     /// What a signed quantity costs: positive for longs, negative for shorts; the other way round where the contract is
     /// inverse. Gains are what a position is worth less what it cost, in every kind of contract.
     pub(crate) fn cost(&self, price: Price, qty: Qty) -> Money {
-        let value = self.value(price, Qty::from_units(qty.units().abs()));
-        Money(value.0 * i128::from(qty.units().signum()) * self.sign())
+        self.signed(self.value(price, Qty::from_units(qty.units().abs())), qty)
     }
 
     /// What a signed quantity is worth at a mark price.
     pub(crate) fn worth_at(&self, price: FinePrice, qty: Qty) -> Money {
-        let value = self.value_at(price, Qty::from_units(qty.units().abs()));
-        Money(value.0 * i128::from(qty.units().signum()) * self.sign())
+        self.signed(self.value_at(price, Qty::from_units(qty.units().abs())), qty)
+    }
+
+    /// The value of a quantity with the sign that its kind of contract gives it.
+    #[inline]
+    pub(super) fn signed(&self, value: Money, qty: Qty) -> Money {
+        if (qty.units() < 0) == self.inverse { value } else { -value }
     }
 
     /// The average entry price of so many contracts that cost `value`, as the venue shows it; neither is negative.
@@ -415,6 +429,12 @@ fn quotient(value: i128, by: i128) -> i128 {
         (Ok(value), Ok(by)) => i128::from(value / by),
         _ => value / by,
     }
+}
+
+/// A product that does not overflow; nearly always times one, which costs nothing.
+#[inline]
+fn times(value: i128, by: i128) -> i128 {
+    if by == 1 { value } else { value.saturating_mul(by) }
 }
 
 /// `value` × 10^`up` / 10^`down`, the larger power taken off before anything overflows; what is cut off is below the

@@ -9,66 +9,62 @@ use crate::market::{FinePrice, InstrumentId, Qty, Side};
 use crate::order::{AccountId, MarginMode, Money, PositionMode};
 use crate::sim::{CrossMargin, MaintenanceOn, PositionRules, PositionState, Rate};
 
-/// How an account stands in one settlement currency.
+/// What an account has behind its cross positions in one settlement currency.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Standing {
     /// Its balance less what is put aside for isolated positions and held for spot orders.
     pub(crate) free: Money,
-    /// What open orders need.
-    pub(crate) orders: Money,
-    /// What cross positions take from what is available.
-    pub(crate) cross: Money,
     /// What cross positions must leave to stay.
     pub(crate) maintenance: Money,
     /// Unrealised gains less losses of cross positions.
     pub(crate) unrealised: Money,
-    /// The part of it that is available.
-    pub(crate) counted: Money,
 }
 
 impl Standing {
-    /// What new orders may use; below zero where losses have eaten it.
-    pub(crate) fn available(&self) -> Money {
-        self.free - self.orders - self.cross + self.counted
-    }
-
     /// Whether the cross positions must be liquidated.
     pub(crate) fn is_lost(&self) -> bool {
         !self.maintenance.is_zero() && self.free + self.unrealised <= self.maintenance
     }
 }
 
-impl Positions {
-    /// How an account stands in a settlement currency.
-    pub(crate) fn standing(&self, accounts: &Accounts, account: AccountId, asset: u16) -> Standing {
-        self.stand::<true>(accounts, account, asset)
-    }
+/// A position at the mark price, in its settlement currency; at its entry where there is none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Weighed {
+    value: Money,
+    /// What it has gained: what it is worth less what it cost.
+    gains: Money,
+    /// What it must leave of its margin to stay.
+    maintenance: Money,
+}
 
-    /// The same; without what positions must leave to stay, where only what is available is asked for.
-    fn stand<const STAYS: bool>(&self, accounts: &Accounts, account: AccountId, asset: u16) -> Standing {
+impl Positions {
+    /// What an account has behind its cross positions in a settlement currency. Open orders have no part in it.
+    pub(crate) fn standing(&self, accounts: &Accounts, account: AccountId, asset: u16) -> Standing {
         let mut standing =
             Standing { free: accounts.balance(account, asset).available(), ..Standing::default() };
-        for (market, holding) in self.holdings(account) {
-            let Some(contract) = self.contract(market).filter(|contract| contract.settle == asset) else {
-                continue;
-            };
-            let taker = self.taker(market);
-            standing.orders += self.orders_need((market, contract), holding, holding.working, taker);
+        for (market, contract, holding) in self.settling_in(account, asset) {
             if holding.margin == MarginMode::Isolated {
                 continue;
             }
-            let mark = self.mark(market).map(|mark| mark.price);
-            for (at, leg) in holding.legs.iter().enumerate().filter(|(_, leg)| !leg.qty.is_zero()) {
-                let gains = self.gains(market, leg);
-                standing.unrealised += gains;
-                standing.counted += if self.rules.gains_available { gains } else { gains.min(Money::ZERO) };
-                standing.cross += self.cross_needs(market, holding, at, mark, taker);
-                if STAYS {
-                    standing.maintenance += self.maintenance((market, contract), holding, leg, taker);
-                }
+            for leg in holding.legs.iter().filter(|leg| !leg.qty.is_zero()) {
+                let weighed = self.weigh((market, contract), holding, leg);
+                standing.unrealised += weighed.gains;
+                standing.maintenance += weighed.maintenance;
             }
         }
         standing
+    }
+
+    /// What an account has to do with the contracts that settle in an asset.
+    fn settling_in(
+        &self,
+        account: AccountId,
+        asset: u16,
+    ) -> impl Iterator<Item = (InstrumentId, &Contract, &Holding)> {
+        self.holdings(account).filter_map(move |(market, holding)| {
+            let contract = self.contract(market).filter(|contract| contract.settle == asset)?;
+            Some((market, contract, holding))
+        })
     }
 
     /// The taker's fee rate of a contract, as margins reckon with it.
@@ -76,22 +72,30 @@ impl Positions {
         self.listed.get(market.index()).and_then(Option::as_ref).map_or(Rate(0), |listed| listed.taker)
     }
 
-    /// What is available of an asset: for spot that is all that is not held.
+    /// What new orders may use of an asset; below zero where losses have eaten it. For spot that is all that is not held.
     pub(crate) fn available(&self, accounts: &Accounts, account: AccountId, asset: u16) -> Money {
-        if self.any() {
-            self.stand::<false>(accounts, account, asset).available()
-        } else {
-            accounts.balance(account, asset).available()
+        let mut available = accounts.balance(account, asset).available();
+        for (market, contract, holding) in self.settling_in(account, asset) {
+            let taker = self.taker(market);
+            available -= self.orders_need((market, contract), holding, holding.working, taker);
+            if holding.margin == MarginMode::Isolated {
+                continue;
+            }
+            let mark = self.mark(market).map(|mark| mark.price);
+            for (at, leg) in holding.legs.iter().enumerate().filter(|(_, leg)| !leg.qty.is_zero()) {
+                let gains = self.gains(market, leg);
+                available += if self.rules.gains_available { gains } else { gains.min(Money::ZERO) };
+                available -= self.cross_needs(market, holding, at, mark, taker);
+            }
         }
+        available
     }
 
     /// What the positions of an account that settle in an asset have gained at their mark prices.
     pub(crate) fn unrealised(&self, account: AccountId, asset: u16) -> Money {
         let mut sum = Money::ZERO;
-        for (market, holding) in self.holdings(account) {
-            if self.contract(market).is_some_and(|contract| contract.settle == asset) {
-                sum += holding.legs.iter().map(|leg| self.gains(market, leg)).sum::<Money>();
-            }
+        for (market, _, holding) in self.settling_in(account, asset) {
+            sum += holding.legs.iter().map(|leg| self.gains(market, leg)).sum::<Money>();
         }
         sum
     }
@@ -110,8 +114,12 @@ impl Positions {
             if grows.units() <= 0 || orders.qty.is_zero() {
                 return Money::ZERO;
             }
-            let part = Ratio { num: i128::from(grows.units()), den: i128::from(orders.qty.units()) };
-            let value = part.of_up(orders.value);
+            let value = if grows == orders.qty {
+                orders.value
+            } else {
+                let part = Ratio { num: i128::from(grows.units()), den: i128::from(orders.qty.units()) };
+                part.of_up(orders.value)
+            };
             let held = Money(of.cost.0.abs());
             let initial = contract.initial(holding.leverage_of(side), held + value);
             let settling = self.settling(market, || contract.price_of(orders.value, orders.qty));
@@ -165,14 +173,8 @@ impl Positions {
         Ratio { num: i128::from(pays.max(0)), den: 1_000_000_000_000 }.of_up(value)
     }
 
-    /// What a position must leave of its margin to stay.
-    fn maintenance(
-        &self,
-        (market, contract): (InstrumentId, &Contract),
-        holding: &Holding,
-        leg: &Leg,
-        taker: Rate,
-    ) -> Money {
+    /// What a position is worth at the mark price, has gained and must leave of its margin to stay.
+    fn weigh(&self, (market, contract): (InstrumentId, &Contract), holding: &Holding, leg: &Leg) -> Weighed {
         let mark = self.mark(market).map(|mark| mark.price);
         let at_mark = value(contract, leg, mark);
         let on = match self.rules.maintenance {
@@ -180,8 +182,14 @@ impl Positions {
             MaintenanceOn::Mark => at_mark,
         };
         let tier_by = if self.shares_tier(holding) { self.both(contract, holding, mark) } else { on };
-        let fee = if self.rules.closing_fee { fee_of(at_mark, taker) } else { Money::ZERO };
-        self.settling_of(market, leg).up(contract.maintenance_in(tier_by, on) + fee)
+        let fee = if self.rules.closing_fee { fee_of(at_mark, self.taker(market)) } else { Money::ZERO };
+        let gains = mark.map_or(Money::ZERO, |_| contract.signed(at_mark, leg.qty) - leg.cost);
+        let settling = self.settling_of(market, leg);
+        Weighed {
+            value: settling.nearest(at_mark),
+            gains: settling.nearest(gains),
+            maintenance: settling.up(contract.maintenance_in(tier_by, on) + fee),
+        }
     }
 
     /// Whether the two positions of a holding are added to pick their tier.
@@ -212,8 +220,11 @@ impl Positions {
         let Some(contract) = self.contract(market).filter(|_| self.mark(market).is_some()) else {
             return false;
         };
-        let needs = || self.maintenance((market, contract), holding, leg, self.taker(market));
-        !leg.qty.is_zero() && leg.margin + self.gains(market, leg) <= needs()
+        let stays = || {
+            let weighed = self.weigh((market, contract), holding, leg);
+            leg.margin + weighed.gains > weighed.maintenance
+        };
+        !leg.qty.is_zero() && !stays()
     }
 
     /// An account's positions in a contract, as they are shown.
@@ -222,15 +233,15 @@ impl Positions {
         accounts: &Accounts,
         account: AccountId,
         market: InstrumentId,
-    ) -> Vec<PositionState> {
-        let (Some(contract), Some(holding)) = (self.contract(market), self.holding(account, market)) else {
-            return Vec::new();
-        };
-        let legs = match holding.mode {
-            PositionMode::OneWay => 1,
-            PositionMode::Hedge => 2,
-        };
-        (0..legs).map(|at| self.show_leg(accounts, account, (market, contract), holding, at)).collect()
+    ) -> impl Iterator<Item = PositionState> {
+        let known = self.contract(market).zip(self.holding(account, market));
+        known.into_iter().flat_map(move |(contract, holding)| {
+            let legs = match holding.mode {
+                PositionMode::OneWay => 1,
+                PositionMode::Hedge => 2,
+            };
+            (0..legs).map(move |at| self.show_leg(accounts, account, (market, contract), holding, at))
+        })
     }
 
     fn show_leg(
@@ -246,8 +257,7 @@ impl Positions {
         let price = mark.map(|mark| mark.price);
         let taker = self.taker(market);
         let size = Qty::from_units(leg.qty.units().abs());
-        let unrealised = self.gains(market, leg);
-        let maintenance = self.maintenance((market, contract), holding, leg, taker);
+        let Weighed { value, gains: unrealised, maintenance } = self.weigh((market, contract), holding, leg);
         let settling = self.settling_of(market, leg);
         let behind = match holding.margin {
             MarginMode::Isolated => leg.margin,
@@ -274,7 +284,7 @@ impl Positions {
             entry: contract.entry_price(Money(leg.cost.0.abs()), size),
             mark: price,
             mark_source: mark.map(|mark| mark.source),
-            value: settling.nearest(value(contract, leg, price)),
+            value,
             unrealised,
             realised: leg.realised,
             fees: leg.fees,

@@ -126,6 +126,16 @@ impl Default for Told {
     }
 }
 
+impl Told {
+    /// Whether the middle of the book would be heard now.
+    #[inline]
+    fn wants_mid(&self, now: Timestamp) -> bool {
+        self.mark.is_none()
+            && self.index.is_none()
+            && self.mid.is_none_or(|(_, at)| now.nanos_since(at) >= LOOK)
+    }
+}
+
 /// A mark price, where it comes from and when it was told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Mark {
@@ -377,7 +387,7 @@ impl Positions {
         let Some(holding) = self.traders[account.0 as usize].holdings[market.index()].as_deref_mut() else {
             return Booked::default();
         };
-        let at = holding.leg(side, effect);
+        let (at, was_flat) = (holding.leg(side, effect), holding.is_flat());
         let (isolated, leverage) = (holding.margin == MarginMode::Isolated, holding.leverage_of(side));
         let leg = &mut holding.legs[at];
         let signed = if side == Side::Buy { qty } else { -qty };
@@ -410,7 +420,9 @@ impl Positions {
             self.exposed[market.index()].remove(&account);
             self.watch[market.index()].forget(account);
         } else {
-            self.exposed[market.index()].insert(account);
+            if was_flat {
+                self.exposed[market.index()].insert(account);
+            }
             self.watch[market.index()].doubt(account);
         }
         self.uneasy.insert(account);
@@ -500,17 +512,19 @@ impl Positions {
     }
 
     /// Whether the middle of the book would be heard now.
-    #[inline]
     pub(crate) fn wants_mid(&self, market: InstrumentId, now: Timestamp) -> bool {
-        self.told.get(market.index()).is_some_and(|told| {
-            told.mark.is_none()
-                && told.index.is_none()
-                && told.mid.is_none_or(|(_, at)| now.nanos_since(at) >= LOOK)
-        })
+        self.told.get(market.index()).is_some_and(|told| told.wants_mid(now))
+    }
+
+    /// Whether time alone does something to a contract's prices now: nearly never.
+    #[inline]
+    pub(crate) fn is_due(&self, market: InstrumentId, now: Timestamp) -> bool {
+        self.told
+            .get(market.index())
+            .is_some_and(|told| told.beside.is_some() || told.next == Timestamp::MAX || told.wants_mid(now))
     }
 
     /// A mark price from beside the tape holds for so long; true where it has just gone.
-    #[inline]
     pub(crate) fn lapse(&mut self, market: InstrumentId, now: Timestamp, after: i64) -> bool {
         let Some(told) = self.told.get_mut(market.index()) else { return false };
         told.beside.take_if(|(_, at)| now.nanos_since(*at) > after).is_some()
@@ -613,7 +627,10 @@ impl Leg {
                 ..self
             };
         }
-        let keeps = |amount: Money| Money(amount.0 - share(amount.0 / quantum, part, all) * quantum);
+        let keeps = |amount: Money| match amount {
+            Money::ZERO => Money::ZERO,
+            amount => Money(amount.0 - share(amount.0 / quantum, part, all) * quantum),
+        };
         let qty = self.qty.units() - self.qty.units().signum() * part as i64;
         Self {
             qty: Qty::from_units(qty),

@@ -5,7 +5,7 @@
 //! costs nothing. Bounds are no state: an exchange that is restored looks at everybody once.
 //! Never here: what an account needs (`margin`), what happens to one that is lost (`risk`).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use super::contract::Contract;
 use super::ledger::Accounts;
@@ -25,15 +25,24 @@ pub(crate) struct Watch {
     /// Looked at where the mark is at or below, at or above.
     low: BTreeSet<(FinePrice, AccountId)>,
     high: BTreeSet<(FinePrice, AccountId)>,
-    bounds: BTreeMap<AccountId, (FinePrice, FinePrice)>,
+    /// By account.
+    bounds: Vec<Option<(FinePrice, FinePrice)>>,
+    /// The highest of the low ones and the lowest of the high ones: asked at each mark.
+    nearest: (Option<FinePrice>, Option<FinePrice>),
 }
 
 impl Watch {
     fn drop_bounds(&mut self, account: AccountId) {
-        if let Some((low, high)) = self.bounds.remove(&account) {
+        if let Some((low, high)) = self.bounds.get_mut(account.0 as usize).and_then(Option::take) {
             self.low.remove(&(low, account));
             self.high.remove(&(high, account));
+            self.find_nearest();
         }
+    }
+
+    fn find_nearest(&mut self) {
+        let (low, high) = (self.low.last(), self.high.first());
+        self.nearest = (low.map(|(low, _)| *low), high.map(|(high, _)| *high));
     }
 
     /// It holds nothing any more.
@@ -54,7 +63,19 @@ impl Watch {
         self.forget(account);
         self.low.insert((low, account));
         self.high.insert((high, account));
-        self.bounds.insert(account, (low, high));
+        let at = account.0 as usize;
+        if at >= self.bounds.len() {
+            self.bounds.resize(at + 1, None);
+        }
+        self.bounds[at] = Some((low, high));
+        self.find_nearest();
+    }
+
+    /// Whether nobody must be looked at when the mark is at a price.
+    #[inline]
+    pub(crate) fn is_quiet(&self, mark: FinePrice) -> bool {
+        let (low, high) = self.nearest;
+        self.always.is_empty() && low.is_none_or(|low| low < mark) && high.is_none_or(|high| high > mark)
     }
 
     /// Who must be looked at when the mark is at a price, ascending.
@@ -77,29 +98,26 @@ struct Slack<'a> {
 }
 
 impl Slack<'_> {
-    /// Gains less maintenance at a mark.
-    fn at(&self, leg: &Leg, mark: FinePrice) -> Money {
-        self.least(leg, mark, mark)
-    }
-
     /// No more than gains less maintenance at any mark from `low` to `high`: the least gain, for gains go one way, less
-    /// the most maintenance, which never falls as the value grows.
+    /// the most maintenance, which never falls as the value grows. Where they are one, it is just that.
     fn least(&self, leg: &Leg, low: FinePrice, high: FinePrice) -> Money {
         let size = Qty::from_units(leg.qty.units().abs());
-        let gains = |mark| self.contract.worth_at(mark, leg.qty) - leg.cost;
-        let most = |size| self.contract.value_at(low, size).max(self.contract.value_at(high, size));
-        let worth = most(size);
+        let worth = [low, high].map(|mark| self.contract.value_at(mark, size));
+        let gains = worth.map(|worth| self.contract.signed(worth, leg.qty) - leg.cost);
+        let most = worth[0].max(worth[1]);
         let on = match self.on {
             MaintenanceOn::Entry => Money(leg.cost.0.abs()),
-            MaintenanceOn::Mark => worth,
+            MaintenanceOn::Mark => most,
         };
-        let fee = if self.closing_fee { self.contract.taker_fee(worth, self.taker) } else { Money::ZERO };
+        let fee = if self.closing_fee { self.contract.taker_fee(most, self.taker) } else { Money::ZERO };
         let tier_by = match (self.both, self.on) {
             (None, _) => on,
             (Some((_, entry)), MaintenanceOn::Entry) => entry,
-            (Some((size, _)), MaintenanceOn::Mark) => most(size),
+            (Some((size, _)), MaintenanceOn::Mark) => {
+                self.contract.value_at(low, size).max(self.contract.value_at(high, size))
+            }
         };
-        gains(low).min(gains(high)) - self.contract.maintenance_in(tier_by, on) - fee
+        gains[0].min(gains[1]) - self.contract.maintenance_in(tier_by, on) - fee
     }
 }
 
@@ -154,12 +172,13 @@ impl Positions {
                 Money(left.0 / self.crosses(account, contract.settle).max(1))
             }
         };
-        let holds = |low: FinePrice, high: FinePrice| match holding.margin {
+        let at_mark: Money = match holding.margin {
+            MarginMode::Isolated => Money::ZERO,
+            MarginMode::Cross => legs().map(|leg| slack.least(leg, mark, mark)).sum(),
+        };
+        let holds = |(low, high): (FinePrice, FinePrice)| match holding.margin {
             MarginMode::Isolated => legs().all(|leg| (leg.margin + slack.least(leg, low, high)).0 > 0),
-            MarginMode::Cross => {
-                let falls: Money = legs().map(|leg| slack.at(leg, mark) - slack.least(leg, low, high)).sum();
-                falls < share
-            }
+            MarginMode::Cross => at_mark - legs().map(|leg| slack.least(leg, low, high)).sum() < share,
         };
         // A sixteenth of the price, then less and less; where the last of them is too much, it is looked at on each mark.
         let between = |halves: i64| {
@@ -167,8 +186,12 @@ impl Positions {
             let (low, high) = (mark.units().checked_sub(away)?, mark.units().checked_add(away)?);
             Some((FinePrice::from_units(low), FinePrice::from_units(high))).filter(|_| away > 0)
         };
-        between(NARROWEST).filter(|(low, high)| holds(*low, *high))?;
-        (0..=NARROWEST).filter_map(between).find(|(low, high)| holds(*low, *high))
+        // Nearly everybody has the widest; who has none is asked for the narrowest and no more.
+        let holding_between = |halves: i64| between(halves).filter(|between| holds(*between));
+        holding_between(0).or_else(|| {
+            let narrowest = holding_between(NARROWEST)?;
+            (1..NARROWEST).find_map(holding_between).or(Some(narrowest))
+        })
     }
 
     /// In how many contracts that settle in an asset an account has cross positions.
