@@ -5,7 +5,7 @@
 //! Never here: orders that fill or move in their queues, money.
 
 use super::{Applied, Market, Touched};
-use crate::market::{Group, GroupKind, MarketEvent, Side, Timestamp};
+use crate::market::{Group, GroupKind, MarketEvent, Price, Side, Timestamp};
 use crate::sim::CrossedBook;
 
 /// How far a group came without the floor.
@@ -61,8 +61,8 @@ impl Market {
         Some(if looks { self.uncross(crossed) } else { Applied::default() })
     }
 
-    /// Applies a group as far as it concerns no resting paper order: levels where none stands and prints that reach none
-    /// change the book, the memory and the last trade and nothing else, as on the floor.
+    /// Applies a group as far as it concerns no resting paper order: levels where none stands and none took anything, and
+    /// prints that reach none, change the book, the memory and the last trade and nothing else, as on the floor.
     #[inline]
     pub(crate) fn apply_calm(&mut self, now: Timestamp, group: &Group<'_>) -> Calm {
         if !self.calm || !self.trusted || !self.trading || group.kind != GroupKind::Update {
@@ -72,16 +72,21 @@ impl Market {
         let rows = group.events.len();
         self.memory[0].reserve(now, rows);
         self.memory[1].reserve(now, rows);
+        // Sides that do not meet come to meet only by a level that reaches the other one; but what was taken may be back by
+        // now, whatever the group is.
+        let mut looks = self.taken.iter().any(|taken| !taken.is_empty());
         for (at, event) in group.events.iter().enumerate() {
             match event {
                 MarketEvent::Level { side, price, qty } => {
-                    if self.resting[side.index()].queue_at(*price).is_some() {
+                    let at_side = side.index();
+                    if self.taken[at_side].has(*price) || self.resting[at_side].queue_at(*price).is_some() {
                         self.touched = touched;
                         return Calm::Until(at);
                     }
                     let before = self.book.set(*side, *price, *qty);
-                    self.memory[side.index()].changed(now, *price, before, *qty);
+                    self.memory[at_side].changed(now, *price, before, *qty);
                     touched.note(*side);
+                    looks |= !qty.is_zero() && self.is_met(*side, *price);
                 }
                 MarketEvent::Trade(print) => match self.note_print(now, print) {
                     Some(side) if !self.resting[side.index()].is_reached(print.price) => {
@@ -100,7 +105,15 @@ impl Market {
             }
         }
         self.touched = touched;
-        if touched.any() && self.meets() { Calm::Crosses } else { Calm::Whole }
+        if looks && self.meets() { Calm::Crosses } else { Calm::Whole }
+    }
+
+    /// Whether a level of `side` at `price` reaches the book's other side or the paper orders there.
+    #[inline]
+    fn is_met(&self, side: Side, price: Price) -> bool {
+        let other = side.opposite();
+        let reaches = |best: Option<Price>| best.is_some_and(|best| side.crosses(price, best));
+        reaches(self.book.best_price(other)) || reaches(self.resting[other.index()].best())
     }
 
     /// Whether the sides of the book meet each other, or paper orders what stands opposite.

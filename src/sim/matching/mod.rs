@@ -106,7 +106,8 @@ pub(crate) struct Market {
     pub(crate) thin: Thin,
     /// Whether nothing but the book and the memory can change.
     idle: bool,
-    /// The same but for resting orders: only levels at their prices, prints and crossings can concern them.
+    /// The same but for resting orders and what was taken: only levels at their prices, prints and crossings can concern
+    /// them.
     calm: bool,
     /// Both sides of the group that is being applied that it touched, the last one first.
     touched: Touched,
@@ -207,11 +208,10 @@ impl Market {
 
     /// Looks anew whether nothing but the book and the memory can change; call it after anything else changed.
     pub(crate) fn refresh_idle(&mut self) {
-        self.calm = self.depth == FeedDepth::Full
-            && self.taken.iter().all(Taken::is_empty)
-            && self.waiting.is_empty()
-            && self.door.is_empty();
-        self.idle = self.calm && self.resting.iter().all(Resting::is_empty);
+        self.calm = self.depth == FeedDepth::Full && self.waiting.is_empty() && self.door.is_empty();
+        self.idle = self.calm
+            && self.resting.iter().all(Resting::is_empty)
+            && self.taken.iter().all(Taken::is_empty);
     }
 
     /// The book cannot be believed until the next snapshot.

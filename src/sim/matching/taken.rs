@@ -30,6 +30,12 @@ impl Taken {
         self.entries.is_empty()
     }
 
+    /// Whether anything of the level at `price` was taken, even if it is back by now.
+    #[inline]
+    pub(crate) fn has(&self, price: Price) -> bool {
+        self.entries.iter().any(|entry| entry.price == price)
+    }
+
     fn range(&self, price: Price) -> std::ops::Range<usize> {
         let from = self.entries.partition_point(|entry| entry.price < price);
         let len = self.entries[from..].iter().take_while(|entry| entry.price == price).count();
