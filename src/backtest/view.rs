@@ -142,12 +142,15 @@ impl Seen {
             self.book.clear();
             self.trusted = true;
         }
-        let mut touched = Side::Buy;
+        let (mut touched, mut meets) = (Side::Buy, false);
         for event in events {
             match *event {
                 MarketEvent::Level { side, price, qty } => {
                     self.book.set(side, price, qty);
                     touched = side;
+                    // Sides that do not meet come to meet only by a level that reaches the other one.
+                    let other = || self.book.best_price(side.opposite());
+                    meets |= !qty.is_zero() && other().is_some_and(|other| side.crosses(price, other));
                     if !self.taken.is_empty() {
                         self.shrink(side, price, qty);
                     }
@@ -165,7 +168,9 @@ impl Seen {
             });
         }
         // A file cannot be asked again: the side that the message did not touch loses its crossing levels.
-        while let (true, Some(price)) = (self.book.is_crossed(), self.book.best_price(touched.opposite())) {
+        while let (true, Some(price)) =
+            (meets && self.book.is_crossed(), self.book.best_price(touched.opposite()))
+        {
             self.book.set(touched.opposite(), price, Qty::ZERO);
         }
     }
