@@ -312,7 +312,12 @@ impl Contract {
         (qty.units() < 0) != self.inverse
     }
 
+    #[inline]
     fn tier(&self, value: Money) -> &Tier {
+        // Nearly all are in the lowest one.
+        if self.tiers.get(1).is_none_or(|second| value <= second.above) {
+            return &self.tiers[0];
+        }
         let at = self.tiers.partition_point(|tier| tier.above < value).max(1);
         &self.tiers[at - 1]
     }
@@ -446,7 +451,11 @@ fn scaled(value: i128, up: u32, down: u32) -> i128 {
 /// `value` / `by`, to the nearest or down; neither is negative.
 #[inline]
 fn round(value: i128, by: i128, down: bool) -> i128 {
-    let quotient = quotient(value, by);
+    if let (Ok(value), Ok(by)) = (u64::try_from(value), u64::try_from(by)) {
+        let (quotient, rest) = (value / by, value % by);
+        return i128::from(quotient + u64::from(!down && rest >= by - rest));
+    }
+    let quotient = value / by;
     let rest = value - quotient * by;
     quotient + i128::from(!down && rest >= by - rest)
 }
