@@ -209,9 +209,8 @@ impl Market {
     /// Looks anew whether nothing but the book and the memory can change; call it after anything else changed.
     pub(crate) fn refresh_idle(&mut self) {
         self.calm = self.depth == FeedDepth::Full && self.waiting.is_empty() && self.door.is_empty();
-        self.idle = self.calm
-            && self.resting.iter().all(Resting::is_empty)
-            && self.taken.iter().all(Taken::is_empty);
+        self.idle =
+            self.calm && self.resting.iter().all(Resting::is_empty) && self.taken.iter().all(Taken::is_empty);
     }
 
     /// The book cannot be believed until the next snapshot.
