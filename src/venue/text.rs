@@ -194,12 +194,12 @@ pub(crate) fn write_padded(out: &mut String, units: i64, scale: u8, step: i64) {
     out.push_str(std::str::from_utf8(&text[at..]).unwrap_or_default());
 }
 
-/// All numbers of two digits, one behind the other.
-const PAIRS: [u8; 200] = {
-    let mut pairs = [0; 200];
+/// All numbers of two digits.
+const PAIRS: [[u8; 2]; 100] = {
+    let mut pairs = [[0; 2]; 100];
     let mut at = 0;
     while at < 100 {
-        (pairs[2 * at], pairs[2 * at + 1]) = (b'0' + (at / 10) as u8, b'0' + (at % 10) as u8);
+        pairs[at] = [b'0' + (at / 10) as u8, b'0' + (at % 10) as u8];
         at += 1;
     }
     pairs
@@ -207,8 +207,7 @@ const PAIRS: [u8; 200] = {
 
 /// Writes the last two digits of a number before `at`; returns where they begin.
 fn put_pair(text: &mut [u8; 40], at: usize, number: u64) -> usize {
-    let pair = 2 * (number % 100) as usize;
-    text[at - 2..at].copy_from_slice(&PAIRS[pair..pair + 2]);
+    [text[at - 2], text[at - 1]] = PAIRS[(number % 100) as usize];
     at - 2
 }
 

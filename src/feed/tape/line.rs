@@ -200,10 +200,10 @@ fn unescape(body: &[u8], text: &mut Vec<u8>) -> Option<()> {
     text.resize(body.len(), 0);
     let (mut at, mut to) = (0, 0);
     while at < body.len() {
-        match body[at..].first_chunk::<STRIDE>() {
+        match body[at..].first_chunk::<STRIDE>().zip(text[to..].first_chunk_mut()) {
             // All are taken over; those behind the first that is not plain are written anew.
-            Some(chunk) => {
-                text[to..to + STRIDE].copy_from_slice(chunk);
+            Some((chunk, room)) => {
+                *room = *chunk;
                 let plain = plain_bytes(u64::from_le_bytes(*chunk));
                 (at, to) = (at + plain, to + plain);
                 if plain == STRIDE {
