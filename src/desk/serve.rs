@@ -11,7 +11,7 @@ use crate::feed::open::live::LiveMarket;
 use crate::market::Timestamp;
 use crate::order::{AccountId, SessionId};
 use crate::paper::snapshot::AccountFile;
-use crate::paper::{Journal, Journals, PaperExchange, PaperHandle, PaperOptions, share};
+use crate::paper::{Journal, Journals, Keep, PaperExchange, PaperHandle, PaperOptions, share};
 use crate::sim::SimConfig;
 use crate::venue::Venue;
 use crate::venue::api::Account;
@@ -103,7 +103,11 @@ impl Desk {
         for (account, orders) in &opened {
             rejoin_served((connectors[0], account.session), &paper, orders, &mut notes)?;
         }
-        paper.lock().listen();
+        {
+            let mut paper = paper.lock();
+            paper.listen();
+            opened.iter().for_each(|(account, _)| paper.serve(account.session, Keep::SERVED));
+        }
         let accounts = opened.into_iter().map(|(account, _)| account).collect();
         Ok(Served { venue, connectors, paper, accounts, notes })
     }

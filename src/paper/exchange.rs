@@ -17,7 +17,7 @@ use super::edits::Edits;
 use super::life::{Life, LifeEvent, Lives};
 use super::outbox::Outbox;
 use super::prints::{Candle, Prints, PublicPrint};
-use super::{Dictionary, Journal, JournalError, NoJournal, TraderView};
+use super::{Dictionary, Journal, JournalError, Keep, NoJournal, TraderView};
 
 /// A paper exchange that cannot go on.
 #[derive(Debug, thiserror::Error)]
@@ -286,6 +286,14 @@ impl PaperExchange {
     /// From now on keeps what is delivered to traders, until it is [taken](Self::take_heard).
     pub fn listen(&mut self) {
         self.heard.get_or_insert_default();
+    }
+
+    /// From now on a session remembers only so much of its past, and keeps no events for a connector: clients ask it over
+    /// an exchange's own interface, for days.
+    pub fn serve(&mut self, session: SessionId, keep: Keep) {
+        if let Some(trader) = self.traders.get_mut(&session) {
+            trader.serve(keep);
+        }
     }
 
     /// What was delivered to traders since the last time, in order.

@@ -6,14 +6,15 @@ use std::sync::Arc;
 use rust_decimal::Decimal;
 
 use super::Dictionary;
+use super::history::{History, Keep};
 use crate::connector::{
     ConnectorEvent, EventBody, FeeType, InFlightOrder, OrderFill, OrderRequest, OrderState as State,
     OrderType, Position, PositionMode, PositionSide as PositionSideWord, TradeFee, TradeType,
 };
 use crate::market::{Asset, FinePrice, FundingRate, InstrumentId, Side, Timestamp};
 use crate::order::{
-    AccountId, CancelReason, ClientOrderId, OrderId, OrderKind, OrderStatus, PositionSide, RejectReason,
-    SessionId,
+    AccountId, CancelReason, ClientOrderId, Money, OrderId, OrderKind, OrderStatus, PositionSide,
+    RejectReason, SessionId,
 };
 use crate::sim::{
     Balance, Fill, FundingPayment, LedgerEntry, Liquidation, OrderEvent, OrderState, OrderUpdate, Owner,
@@ -64,8 +65,6 @@ pub struct FillRow {
 const MAX_EVENTS: usize = 65_536;
 /// How many answers wait to be looked at; the oldest are dropped.
 const MAX_ANSWERS: usize = 1_024;
-/// How many orders are remembered; the oldest done ones go first.
-const MAX_ORDERS: usize = 10_000;
 
 /// What one session of an account knows.
 #[derive(Debug)]
@@ -86,8 +85,9 @@ pub struct TraderView {
     unanswered: BTreeSet<u64>,
     answers: BTreeMap<u64, OrderEvent>,
     events: VecDeque<ConnectorEvent>,
-    fills: Vec<FillRow>,
-    ledger: Vec<(Timestamp, LedgerEntry)>,
+    /// Clients ask over an exchange's own interface: no connector takes the events.
+    served: bool,
+    history: History,
     positions: BTreeMap<(InstrumentId, PositionSide), PositionState>,
 }
 
@@ -107,8 +107,8 @@ impl TraderView {
             unanswered: BTreeSet::new(),
             answers: BTreeMap::new(),
             events: VecDeque::new(),
-            fills: Vec::new(),
-            ledger: Vec::new(),
+            served: false,
+            history: History::default(),
             positions: BTreeMap::new(),
         }
     }
@@ -143,14 +143,26 @@ impl TraderView {
         self.balances.get(&asset).copied().unwrap_or_default()
     }
 
-    /// Its fills of this session, oldest first.
+    /// Its fills of this session that are remembered, oldest first.
     pub fn fills(&self) -> &[FillRow] {
-        &self.fills
+        &self.history.fills
     }
 
-    /// Its ledger rows of this session with their times, oldest first.
+    /// Its ledger rows of this session that are remembered, with their times, oldest first.
     pub fn ledger(&self) -> &[(Timestamp, LedgerEntry)] {
-        &self.ledger
+        &self.history.ledger
+    }
+
+    /// What fills that are no longer remembered had traded in the last 31 days, by hour: when the hour began, what was
+    /// traded, and how much, in quote.
+    pub fn forgotten_volumes(&self) -> impl Iterator<Item = (Timestamp, InstrumentId, Money)> {
+        self.history.volumes.iter().copied()
+    }
+
+    /// Clients ask over an exchange's own interface, for days: only so much is remembered, and no events are kept.
+    pub(super) fn serve(&mut self, keep: Keep) {
+        (self.served, self.history.keep) = (true, keep);
+        self.events = VecDeque::new();
     }
 
     /// Its positions as they were last told, by instrument; flat ones too.
@@ -233,7 +245,13 @@ impl TraderView {
     }
 
     fn forget_some(&mut self) {
-        if self.orders.len() < MAX_ORDERS {
+        // Not where a fill comes: what it does to a position comes behind it.
+        if self.history.has_many_fills() {
+            let open = self.positions.iter().filter(|(_, state)| !state.qty.is_zero());
+            let open = open.map(|(key, state)| (*key, state.qty));
+            self.history.forget_fills(|number| self.orders.contains_key(&number), open);
+        }
+        if self.orders.len() < self.history.keep.orders {
             return;
         }
         let oldest = self.orders.values().find(|known| known.done.is_some()).map(|known| known.number);
@@ -247,6 +265,9 @@ impl TraderView {
     }
 
     fn tell(&mut self, timestamp: Timestamp, body: EventBody) {
+        if self.served {
+            return;
+        }
         if self.events.len() == MAX_EVENTS {
             self.events.pop_front();
         }
@@ -260,7 +281,7 @@ impl TraderView {
         }
         let balance = Balance { total: entry.balance_after, held: entry.hold_after };
         self.balances.insert(entry.asset, balance);
-        self.ledger.push((at, *entry));
+        self.history.book(at, *entry);
         if let Some(asset) = self.names.asset(entry.asset).cloned() {
             let total_balance = self.names.decimal(entry.asset, balance.total);
             let available_balance = self.names.decimal(entry.asset, balance.available());
@@ -360,7 +381,8 @@ impl TraderView {
         let client_id = row.client_order_id.clone();
         let (order_type, order_created) = (known.order.order_type, known.order.creation_timestamp);
         known.order.order_fills.insert(fill.id.0, row);
-        self.fills.push(FillRow { number, client_id, order_type, order_created, fill: fill.clone(), at });
+        let row = FillRow { number, client_id, order_type, order_created, fill: fill.clone(), at };
+        self.history.fills.push(row);
         self.tell(now, event);
     }
 

@@ -11,7 +11,7 @@ use crate::gateway::Gateway;
 use crate::gateway::hall::{Hall, Moved};
 use crate::market::{Asset, Timestamp};
 use crate::order::{AccountId, Money, SessionId};
-use crate::paper::{Pace, PaperExchange};
+use crate::paper::{Keep, Pace, PaperExchange};
 use crate::sim::Admin;
 use crate::venue::api::{Account, Key};
 
@@ -200,6 +200,7 @@ pub(super) fn open_account(asked: &Asked<'_>) -> Answer {
             let account =
                 Account { name: name.as_str().into(), id: AccountId(number), session: SessionId(number) };
             paper.open_account(account.id, account.session, &deposits).map_err(|error| error.to_string())?;
+            paper.serve(account.session, Keep::SERVED);
             access.accounts.push(account);
             access.keys.push(Key {
                 key: key.clone(),

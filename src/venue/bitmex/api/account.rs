@@ -306,9 +306,10 @@ pub(super) fn commission(asked: &mut Asked<'_, '_>) -> Answer {
 pub(super) fn volume(asked: &mut Asked<'_, '_>) -> Answer {
     let names = asked.room.paper.names();
     let month = asked.room.paper.now().minus(std::time::Duration::from_secs(30 * 86_400));
-    let fills = trader(asked)?.fills().iter().filter(|row| row.at >= month);
-    let sum: rust_decimal::Decimal =
-        fills.map(|row| names.quote_decimal(row.fill.instrument, row.fill.quote)).sum();
+    let trader = trader(asked)?;
+    let fills = trader.fills().iter().map(|row| (row.at, row.fill.instrument, row.fill.quote));
+    let month = fills.chain(trader.forgotten_volumes()).filter(|(at, _, _)| *at >= month);
+    let sum: rust_decimal::Decimal = month.map(|(_, id, quote)| names.quote_decimal(id, quote)).sum();
     let average = (sum / rust_decimal::Decimal::from(30)).round_dp(8);
     Ok(vec![Row::new().number("advUsd", Some(average))].into())
 }

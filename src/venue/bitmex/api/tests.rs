@@ -3,6 +3,7 @@
 use super::auth;
 use super::*;
 use crate::market::{Instrument, Pair, Product, Qty};
+use crate::paper::Keep;
 use crate::sim::MarketConfig;
 use crate::venue::Venue;
 use crate::venue::bitmex::Bitmex;
@@ -486,4 +487,57 @@ fn orders_that_the_market_leads() {
     served.advance(2_800_000);
     ask(&mut served, "alice", "GET", "/api/v1/order?filter=%7B%22clOrdID%22%3A%22trail%22%7D", "");
     insta::assert_snapshot!(served.transcript());
+}
+
+/// What a session is asked after many round trips, some of them in a position that stays open, and how many fills and
+/// ledger rows it remembers.
+fn after_many_trades(keep: Option<Keep>) -> (String, [usize; 2]) {
+    let mut served = with_contracts();
+    let session = served.access.accounts[0].session;
+    if let Some(keep) = keep {
+        served.paper.serve(session, keep);
+    }
+    let trade = |served: &mut Served, buy: bool, contracts: u32| {
+        let (side, other) = if buy { ("Buy", "Sell") } else { ("Sell", "Buy") };
+        for (who, side) in [("bob", other), ("alice", side)] {
+            let order =
+                format!(r#"{{"symbol":"XBTUSD","side":"{side}","orderQty":{contracts},"price":60000.5}}"#);
+            assert_eq!(ask(served, who, "POST", "/api/v1/order", &order).status, 200);
+        }
+    };
+    for _ in 0..10 {
+        trade(&mut served, true, 200);
+        trade(&mut served, false, 200);
+    }
+    trade(&mut served, true, 300);
+    for _ in 0..10 {
+        trade(&mut served, false, 100);
+        trade(&mut served, true, 100);
+    }
+    served.transcript();
+    for target in [
+        "/api/v1/execution/tradeHistory?reverse=true&count=3",
+        "/api/v1/execution?reverse=true&count=3",
+        "/api/v1/order?reverse=true&count=3",
+        "/api/v1/position",
+        "/api/v1/user/wallet?currency=all",
+        "/api/v1/user/walletHistory?currency=all&count=3",
+        "/api/v1/user/margin?currency=all",
+        "/api/v1/user/tradingVolume",
+    ] {
+        assert_eq!(ask(&mut served, "alice", "GET", target, "").status, 200, "{target}");
+    }
+    let trader = served.paper.trader(session).unwrap();
+    let counts = [trader.fills().len(), trader.ledger().len()];
+    (served.transcript(), counts)
+}
+
+#[test]
+fn a_session_that_runs_for_days_answers_as_if_it_remembered_everything() {
+    let (whole, all) = after_many_trades(None);
+    let (short, few) = after_many_trades(Some(Keep { orders: 4, fills: 5, rows: 8 }));
+    assert_eq!(short, whole);
+    // Those of the position that is still open are 21.
+    assert!(all[0] == 41 && all[1] == 43, "{all:?}");
+    assert!(few[0] < 30 && few[1] < 20, "{few:?}");
 }

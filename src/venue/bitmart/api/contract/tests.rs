@@ -3,6 +3,7 @@
 use super::super::BitmartApi;
 use super::super::tests::{get, post, sign};
 use crate::market::{Instrument, Pair, Price, Product, Qty};
+use crate::paper::Keep;
 use crate::sim::{FeeSchedule, MarketConfig, Rate};
 use crate::venue::Venue;
 use crate::venue::bitmart::Bitmart;
@@ -577,4 +578,38 @@ fn trailing_orders_wait_for_a_price_and_then_for_a_turn() {
     post(&mut served, "alice", "/contract/private/cancel-trail-order", r#"{"symbol":"BTCUSDT"}"#);
     get(&mut served, "/contract/private/get-open-orders");
     insta::assert_snapshot!(served.transcript());
+}
+
+#[test]
+fn a_position_that_stays_open_is_known_since_it_was_opened() {
+    let told = |keep: Option<Keep>| {
+        let mut served = served();
+        let session = served.access.accounts[0].session;
+        if let Some(keep) = keep {
+            served.paper.serve(session, keep);
+        }
+        // 1 opens a long, 3 closes one.
+        let mut trade = |side: u8, size: u32| {
+            for (who, side) in [("bob", 5 - side), ("alice", side)] {
+                let wish = format!(
+                    r#""type":"limit","side":{side},"mode":1,"size":{size},"price":"100.5","open_type":"isolated","leverage":"5""#
+                );
+                post(&mut served, who, "/contract/private/submit-order", &order(&wish));
+            }
+            served.advance(10);
+        };
+        (0..10).for_each(|_| [1, 3].into_iter().for_each(|side| trade(side, 7)));
+        trade(1, 30);
+        (0..10).for_each(|_| [3, 1].into_iter().for_each(|side| trade(side, 2)));
+        served.transcript();
+        get(&mut served, "/contract/private/position-v2?symbol=BTCUSDT");
+        get(&mut served, "/contract/private/assets-detail");
+        let fills = served.paper.trader(session).unwrap().fills().len();
+        (served.transcript(), fills)
+    };
+    let (whole, all) = told(None);
+    let (short, few) = told(Some(Keep { orders: 2, fills: 3, rows: 10 }));
+    assert!(whole.contains("\"current_amount\":\"30\""), "{whole}");
+    assert_eq!(short, whole);
+    assert!(all == 41 && few < 30, "{all} {few}");
 }
