@@ -18,6 +18,7 @@ mod limits;
 pub mod live;
 mod news;
 pub mod phemex;
+mod quoted;
 mod reading;
 mod rules;
 mod scan;

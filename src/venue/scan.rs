@@ -4,6 +4,7 @@
 //! which is also the only one that words faults; so everything here answers `None` freely. It never reads what the
 //! general reader would refuse, and where both read, they read the same: a property test holds them to that.
 
+use super::quoted;
 use crate::market::decimal::parse_units;
 use crate::market::swar::{self, Number, POWERS, eight};
 use crate::market::{EventLog, MarketEvent, Price, Qty, Side, Timestamp};
@@ -94,6 +95,14 @@ impl<'f> Cursor<'f> {
         Some(units)
     }
 
+    /// The same of one that is likely as long as `guess`, which is mended where it was wrong.
+    #[inline(always)]
+    pub(crate) fn decimal_like(&mut self, scale: u8, guess: &mut usize) -> Option<i64> {
+        let (units, end) = number_like(self.frame, self.at, scale, guess)?;
+        self.at = end;
+        Some(units)
+    }
+
     /// The same; the closing quote is passed.
     #[inline(always)]
     pub(crate) fn quoted(&mut self, scale: u8) -> Option<i64> {
@@ -147,11 +156,13 @@ impl<'f> Cursor<'f> {
         if self.take("]") {
             return Some(());
         }
+        // Prices of one side are mostly of one length.
+        let mut guess = 0;
         loop {
             self.literal(F::PIECES[0])?;
-            let price = self.value::<F>(scales.0)?;
+            let price = if F::QUOTED { self.decimal_like(scales.0, &mut guess) } else { self.integer() }?;
             self.literal(F::PIECES[1])?;
-            let qty = self.value::<F>(scales.1)?;
+            let qty = if F::QUOTED { self.decimal(scales.1) } else { self.integer() }?;
             self.literal(F::PIECES[2])?;
             push_level(side, price, qty, snapshot, out)?;
             match self.byte()? {
@@ -160,12 +171,6 @@ impl<'f> Cursor<'f> {
                 _ => return None,
             }
         }
-    }
-
-    /// A price or a size of a level, up to what follows it.
-    #[inline(always)]
-    fn value<F: Form>(&mut self, scale: u8) -> Option<i64> {
-        if F::QUOTED { self.decimal(scale) } else { self.integer() }
     }
 }
 
@@ -280,10 +285,30 @@ impl<'f> Behind<'f> {
 /// A decimal as an integer of `scale` decimals, and where it ends (at its closing quote).
 #[inline(always)]
 fn number(frame: &[u8], from: usize, scale: u8) -> Option<(i64, usize)> {
-    match short(frame, from, scale) {
-        Some(number) if number.end == b'"' => Some((number.units, from + number.len)),
-        _ => any_number(frame, from, scale),
+    let len = quoted::length(frame, from);
+    match len.and_then(|len| Some((quoted::units(frame, from + len, len, scale)?, from + len))) {
+        None => any_number(frame, from, scale),
+        read => read,
     }
+}
+
+/// The same of one that is likely as long as `guess`, which is mended where it was wrong.
+#[inline(always)]
+fn number_like(frame: &[u8], from: usize, scale: u8, guess: &mut usize) -> Option<(i64, usize)> {
+    // A quote before it is no digit. A guess that is right costs no waiting for what is read.
+    if frame.get(from + *guess) != Some(&b'"') {
+        *guess = length_of(frame, from);
+    }
+    match quoted::units(frame, from + *guess, *guess, scale) {
+        Some(units) => Some((units, from + *guess)),
+        None => any_number(frame, from, scale),
+    }
+}
+
+/// How long a number is; 0 where it is too long to be read at once.
+#[cold]
+fn length_of(frame: &[u8], from: usize) -> usize {
+    quoted::length(frame, from).unwrap_or(0)
 }
 
 /// A decimal of at most fifteen letters, where the frame goes on behind it.
