@@ -85,6 +85,8 @@ pub(crate) struct Scales {
 #[derive(Debug)]
 pub(crate) struct Slot<C> {
     pub(crate) scales: Scales,
+    /// The instrument's.
+    pub(crate) tick: Price,
     /// Levels a side of the deepest book channel that was seen; 0: none.
     pub(crate) levels: u32,
     trades: bool,
@@ -149,7 +151,8 @@ impl<C: Default, B: Copy> Sheet<C, B> {
         let id = u32::try_from(self.instruments.len()).unwrap_or(u32::MAX);
         self.by_symbol.insert(instrument.symbol.clone(), id);
         let scales = Scales { price: instrument.price_scale, qty: instrument.qty_scale };
-        self.slots.push(Slot { scales, levels: 0, trades: false, own: C::default() });
+        let tick = instrument.rule.tick;
+        self.slots.push(Slot { scales, tick, levels: 0, trades: false, own: C::default() });
         self.instruments.push(instrument);
     }
 

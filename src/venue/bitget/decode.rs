@@ -7,7 +7,7 @@
 
 use serde_json::value::RawValue;
 
-use super::sum::{LevelText, TextBook};
+use super::sum::{Place, TextBook};
 use super::wire::{self, Arg, Book, Envelope, Liquidation, Ticker, Trade, Trade1};
 use super::{rule, scan};
 use crate::market::decimal::parse_units_cut;
@@ -28,21 +28,21 @@ pub(super) struct BitgetProtocol {
     pub(super) prints: Vec<ScannedPrint>,
 }
 
-/// The levels of a frame as texts.
+/// The levels of a frame, and where their texts are.
 #[derive(Default)]
 pub(super) struct Texts {
     levels: Vec<TextLevel>,
-    /// The texts of those that are too long for that, by their number.
-    long: Vec<(usize, Vec<u8>)>,
+    /// What the places are places of: the frame; of one that is not read in place, its levels in the same spelling.
+    text: Vec<u8>,
 }
 
-/// A level with its text.
+/// A level and where its text is.
 #[derive(Clone, Copy, Debug)]
 struct TextLevel {
     side: Side,
     price: Price,
-    /// None: the level goes.
-    text: Option<LevelText>,
+    goes: bool,
+    text: Place,
 }
 
 impl Texts {
@@ -52,24 +52,24 @@ impl Texts {
 
     pub(super) fn clear(&mut self) {
         self.levels.clear();
-        self.long.clear();
+        self.text.clear();
     }
 
-    /// Adds a level whose price and size begin at these places of `frame` and are so long.
+    /// Adds a level of a frame that is read in place.
     #[inline(always)]
-    pub(super) fn push(
-        &mut self,
-        (side, price): (Side, Price),
-        frame: &[u8],
-        [price_at, size_at]: [(usize, usize); 2],
-        goes: bool,
-    ) {
-        let text = (!goes).then(|| LevelText::of(frame, price_at, size_at));
-        if text.is_some_and(|text| text.is_long()) {
-            let piece = |(from, len): (usize, usize)| &frame[from..from + len];
-            self.long.push((self.levels.len(), [piece(price_at), b":", piece(size_at)].concat()));
-        }
-        self.levels.push(TextLevel { side, price, text });
+    pub(super) fn push(&mut self, (side, price): (Side, Price), goes: bool, text: Place) {
+        self.levels.push(TextLevel { side, price, goes, text });
+    }
+
+    /// Takes over the frame that was read in place.
+    pub(super) fn keep(&mut self, frame: &[u8]) {
+        self.text.extend_from_slice(frame);
+    }
+
+    /// Adds a level with its text.
+    fn push_text(&mut self, level: (Side, Price), goes: bool, (price, size): (&str, &str)) {
+        let place = Place::write(&mut self.text, price, size);
+        self.push(level, goes, place);
     }
 }
 
@@ -79,7 +79,8 @@ pub(super) struct Books {
     chain: Chain,
     /// Levels a side, where messages said so.
     depth: Option<u32>,
-    texts: TextBook,
+    /// From the first snapshot on.
+    texts: Option<TextBook>,
 }
 
 /// A message of `books`: how it is numbered and summed, and where its texts end among those of the frame.
@@ -140,15 +141,18 @@ impl Protocol for BitgetProtocol {
         if !matches!(verdict, Verdict::Apply(_)) {
             return verdict;
         }
-        let Texts { levels, long } = &self.levels;
-        for (number, level) in levels.iter().enumerate().take(book.to).skip(book.from) {
-            slot.own.texts.set(level.side, level.price, level.text);
-            if let Some((_, text)) = long.iter().find(|(of, _)| *of == number) {
-                slot.own.texts.set_long(level.side, level.price, text.clone());
+        let texts = slot.own.texts.get_or_insert_with(|| TextBook::new(slot.tick));
+        if book.snapshot {
+            texts.clear();
+        }
+        for TextLevel { side, price, goes, text } in &self.levels.levels[book.from..book.to] {
+            match goes {
+                true => texts.remove(*side, *price),
+                false => texts.set(*side, *price, &self.levels.text, *text),
             }
         }
         match book.checksum {
-            Some(sum) if sum != slot.own.texts.checksum() => {
+            Some(sum) if sum != texts.checksum() => {
                 slot.own.chain = Chain::Broken;
                 Verdict::WrongChecksum
             }
@@ -161,7 +165,6 @@ impl Books {
     /// Whether a message follows the last.
     fn follow(&mut self, book: &Message) -> Verdict {
         if book.snapshot {
-            self.texts.clear();
             self.chain = Chain::At(book.seq.unwrap_or(0));
             return Verdict::Apply(GroupKind::Snapshot);
         }
@@ -235,10 +238,7 @@ impl BitgetProtocol {
             for (index, row) in rows.iter().enumerate() {
                 let (price, qty) =
                     sheet.level(channel, side, row.texts(), !snapshot, || format!("{name}[{index}]"))?;
-                let (price_text, size) = row.texts();
-                let texts = [(0, price_text.len()), (price_text.len(), size.len())];
-                let both = [price_text, size].concat();
-                self.levels.push((side, price), both.as_bytes(), texts, qty.is_zero());
+                self.levels.push_text((side, price), qty.is_zero(), row.texts());
             }
         }
         let levels = |text: &str| {

@@ -3,7 +3,7 @@
 use rustc_hash::FxHashMap;
 use smol_str::SmolStr;
 
-use super::sum::{LevelText, TextBook};
+use super::sum::{Place, TextBook};
 use super::wire::{self, Marks};
 use crate::market::{Group, GroupKind, Instrument, MarketEvent};
 use crate::venue::Encoder;
@@ -22,7 +22,7 @@ pub struct BitgetEncoder {
     last_id: i64,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Numbered {
     seq: i64,
     texts: TextBook,
@@ -42,18 +42,21 @@ impl Encoder for BitgetEncoder {
         if !snapshot && !distrust && !has(|event| matches!(event, MarketEvent::Level { .. })) {
             return;
         }
-        let book = self.books.entry(instrument.symbol.clone()).or_default();
+        let fresh = || Numbered { seq: 0, texts: TextBook::new(instrument.rule.tick) };
+        let book = self.books.entry(instrument.symbol.clone()).or_insert_with(fresh);
         if snapshot {
             book.texts.clear();
         }
-        let mut levels = Vec::with_capacity(group.events.len());
+        let (mut levels, mut text) = (Vec::with_capacity(group.events.len()), Vec::new());
         for event in group.events {
             let MarketEvent::Level { price, qty, .. } = *event else { continue };
             let Some((side, price_text, size)) = wire::level_texts(instrument, event) else { continue };
-            let text = LevelText::new(price_text.as_bytes(), size.as_bytes());
-            book.texts.set(side, price, (!qty.is_zero()).then_some(text));
-            if text.is_long() && !qty.is_zero() {
-                book.texts.set_long(side, price, format!("{price_text}:{size}").into_bytes());
+            if qty.is_zero() {
+                book.texts.remove(side, price);
+            } else {
+                text.clear();
+                let place = Place::write(&mut text, &price_text, &size);
+                book.texts.set(side, price, &text, place);
             }
             levels.push((side, price_text, size));
         }

@@ -3,11 +3,22 @@
 use smol_str::SmolStr;
 
 use super::decode::{BitgetSheet, Message, Texts};
+use super::sum::{BETWEEN, Place};
 use super::wire::{MIX, SPOT};
 use crate::market::{EventLog, Price, Side, Timestamp};
 use crate::venue::reading::{Element, What};
 use crate::venue::scan::{Cursor, ScannedPrint, push_level, push_reversed};
 use crate::venue::text::time_of;
+
+/// The markets, each up to its quote, and what its symbols are marked with here.
+const MARKETS: [(&str, &str); 6] = [
+    ("USDT-FUTURES\"", ""),
+    ("USDC-FUTURES\"", ""),
+    ("COIN-FUTURES\"", ""),
+    ("SPOT\"", SPOT),
+    ("sp\"", SPOT),
+    ("mc\"", MIX),
+];
 
 /// `{"action":"update","arg":{"instType":"…","channel":"…","instId":"…"},"data":[…`.
 pub(super) fn push(
@@ -22,7 +33,7 @@ pub(super) fn push(
         cursor.literal("{\"action\":\"snapshot\"")?;
     }
     cursor.literal(",\"arg\":{\"instType\":\"")?;
-    let market = cursor.text()?;
+    let mark = MARKETS.iter().find_map(|(market, mark)| cursor.take(market).then_some(*mark))?;
     cursor.literal(",\"channel\":\"")?;
     let books = cursor.take("books\"");
     if !books {
@@ -31,12 +42,7 @@ pub(super) fn push(
     }
     cursor.literal(",\"instId\":\"")?;
     let id = cursor.text()?;
-    let channel = match market {
-        "USDT-FUTURES" | "USDC-FUTURES" | "COIN-FUTURES" => sheet.find(id),
-        "sp" | "SPOT" => sheet.find(&marked(SPOT, id)),
-        "mc" => sheet.find(&marked(MIX, id)),
-        _ => None,
-    }?;
+    let channel = if mark.is_empty() { sheet.find(id) } else { sheet.find(&SmolStr::from_iter([mark, id])) }?;
     cursor.literal("},\"data\":[")?;
     if books {
         return book(&mut cursor, sheet, (channel, snapshot), levels, out);
@@ -45,11 +51,6 @@ pub(super) fn push(
     tail(&mut cursor)?;
     push_reversed(prints, frame, out)?;
     Some(Element { channel, time, what: What::Trades })
-}
-
-/// A symbol with its mark.
-fn marked(mark: &str, id: &str) -> SmolStr {
-    SmolStr::from_iter([mark, id])
 }
 
 /// The end of a frame: v2 has a time of its own there.
@@ -89,6 +90,7 @@ fn book(
     let time = time_of(cursor.integer()?)?;
     cursor.literal("\"}]")?;
     tail(cursor)?;
+    levels.keep(cursor.frame);
     let checksum = checksum.filter(|sum| *sum != 0);
     let message = Message { snapshot, seq, pseq, checksum, from: 0, to: levels.len(), depth: None };
     Some(Element { channel, time, what: What::Book(message) })
@@ -106,18 +108,20 @@ fn rows(
     if cursor.take("]") {
         return Some(());
     }
+    // Prices of one side are mostly of one length.
+    let mut guess = 0;
     loop {
         cursor.literal("[\"")?;
+        let at = cursor.at;
+        let price = cursor.decimal_like(scales.0, &mut guess)?;
+        let price_len = cursor.at - at;
+        cursor.literal(BETWEEN)?;
         let from = cursor.at;
-        let price = cursor.quoted(scales.0)?;
-        let price_text = (from, cursor.at - 1 - from);
-        cursor.literal(",\"")?;
-        let from = cursor.at;
-        let qty = cursor.quoted(scales.1)?;
-        let texts = [price_text, (from, cursor.at - 1 - from)];
-        cursor.literal("]")?;
+        let qty = cursor.decimal(scales.1)?;
+        let place = Place::new(at, price_len, cursor.at - from);
+        cursor.literal("\"]")?;
         push_level(side, price, qty, snapshot, out)?;
-        levels.push((side, Price::from_units(price)), cursor.frame, texts, qty == 0);
+        levels.push((side, Price::from_units(price)), qty == 0, place);
         match cursor.byte()? {
             b',' => {}
             b']' => return Some(()),

@@ -4,70 +4,103 @@
 
 use rustc_hash::FxHashMap;
 
-use crate::market::{Price, Side};
+use crate::market::{Ladder, Price, Side};
 
 /// Levels a side that are summed.
 const SUMMED: usize = 25;
 /// Letters of a level that are held in place.
 const INLINE: usize = 31;
 
-/// A level as the exchange wrote it: `price:size`.
+/// A level as the exchange wrote it, `price:size:`; nothing of one that is too long to be held here.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct LevelText {
+struct LevelText {
     /// What stands behind the text is of no meaning.
     bytes: [u8; INLINE],
-    /// More than [`INLINE`]: the text is too long to be held here.
     len: u8,
 }
 
 /// Letters that are copied at once.
 const PIECE: usize = 16;
+/// What stands between the price and the size of a level in a frame.
+pub(super) const BETWEEN: &str = "\",\"";
+
+/// Where in a text a level is written, `37000.1","1.250`, and how long its numbers are.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place {
+    at: u32,
+    price: u32,
+    size: u32,
+}
+
+impl Place {
+    /// Where the price begins, and the lengths of both. In a text of more than 4 GiB it is another place of the text.
+    #[inline(always)]
+    pub(super) fn new(at: usize, price: usize, size: usize) -> Self {
+        Self { at: at as u32, price: price as u32, size: size as u32 }
+    }
+
+    /// Writes a level to the end of a text.
+    pub(super) fn write(text: &mut Vec<u8>, price: &str, size: &str) -> Self {
+        let place = Self::new(text.len(), price.len(), size.len());
+        [price, BETWEEN, size].iter().for_each(|piece| text.extend_from_slice(piece.as_bytes()));
+        place
+    }
+
+    /// Where the price begins, how long it is, where the size begins, how long it is.
+    #[inline(always)]
+    fn parts(self) -> [usize; 4] {
+        let (at, price) = (self.at as usize, self.price as usize);
+        [at, price, at + price + BETWEEN.len(), self.size as usize]
+    }
+
+    /// The texts of the price and of the size.
+    fn texts(self, text: &[u8]) -> [&[u8]; 2] {
+        let [at, price, size_at, size] = self.parts();
+        [&text[at..at + price], &text[size_at..size_at + size]]
+    }
+
+    /// Whether the text is too long to be held beside others.
+    fn is_long(self) -> bool {
+        let [_, price, _, size] = self.parts();
+        price + size + 2 > INLINE
+    }
+}
 
 impl LevelText {
-    /// The text of a price and a size, which begin at these places of `frame` and are so long.
+    const EMPTY: Self = Self { bytes: [0; INLINE], len: 0 };
+
+    /// Takes over a text. It is written where it stays: to write it elsewhere and to copy it then costs twice.
     #[inline(always)]
-    pub(super) fn of(
-        frame: &[u8],
-        (price, price_len): (usize, usize),
-        (size, size_len): (usize, usize),
-    ) -> Self {
-        let piece = |from: usize| frame.get(from..from + PIECE).and_then(<[u8]>::first_chunk::<PIECE>);
+    fn write(&mut self, text: &[u8], place: Place) {
+        let piece = |from: usize| text.get(from..from + PIECE).and_then(<[u8]>::first_chunk::<PIECE>);
+        let [at, price, size_at, size] = place.parts();
         let (true, Some(first), Some(second)) =
-            (price_len < PIECE - 1 && size_len <= PIECE, piece(price), piece(size))
+            (price < PIECE - 1 && size < PIECE, piece(at), piece(size_at))
         else {
-            return Self::new(&frame[price..price + price_len], &frame[size..size + size_len]);
+            return self.write_odd(text, place);
         };
-        let mut bytes = [0; INLINE];
-        bytes[..PIECE].copy_from_slice(first);
-        bytes[price_len] = b':';
-        bytes[price_len + 1..price_len + 1 + PIECE].copy_from_slice(second);
-        Self { bytes, len: (price_len + 1 + size_len) as u8 }
+        self.bytes[..PIECE].copy_from_slice(first);
+        self.bytes[price] = b':';
+        self.bytes[price + 1..price + 1 + PIECE].copy_from_slice(second);
+        self.bytes[price + 1 + size] = b':';
+        self.len = (price + size + 2) as u8;
     }
 
-    pub(super) fn new(price: &[u8], size: &[u8]) -> Self {
-        let len = price.len() + 1 + size.len();
-        let mut bytes = [0; INLINE];
-        if len <= INLINE {
-            bytes[..price.len()].copy_from_slice(price);
-            bytes[price.len()] = b':';
-            bytes[price.len() + 1..len].copy_from_slice(size);
+    /// The same of a long text, and of one at the end of all.
+    #[cold]
+    fn write_odd(&mut self, text: &[u8], place: Place) {
+        *self = Self::EMPTY;
+        for piece in place.texts(text).into_iter().filter(|_| !place.is_long()) {
+            let (from, end) = (usize::from(self.len), usize::from(self.len) + piece.len());
+            self.bytes[from..end].copy_from_slice(piece);
+            self.bytes[end] = b':';
+            self.len = (end + 1) as u8;
         }
-        Self { bytes, len: u8::try_from(len).unwrap_or(u8::MAX) }
-    }
-
-    /// Whether the text is too long to be held here.
-    pub(super) fn is_long(&self) -> bool {
-        usize::from(self.len) > INLINE
-    }
-
-    /// The text, if it is held here.
-    fn get(&self) -> Option<&[u8]> {
-        self.bytes.get(..usize::from(self.len))
     }
 }
 
 /// A book of texts.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct TextBook {
     sides: [TextSide; 2],
     /// The texts that are too long to be held in their places.
@@ -75,132 +108,127 @@ pub(super) struct TextBook {
 }
 
 /// One side. Prices move when levels come and go; texts stay where they are.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 struct TextSide {
-    /// Sorted, the best one last: there most changes are. With the place of the text.
-    levels: Vec<(Price, u32)>,
+    /// The place of each level's text.
+    levels: Ladder,
+    /// The first is of no level, and empty: as no level has that place, it stands for those that are not there.
     texts: Vec<LevelText>,
-    free: Vec<u32>,
-    /// Where the last change was: messages are sorted, so the next is near.
-    last: usize,
+    /// The places that are free.
+    free: Vec<i64>,
 }
 
 impl TextSide {
+    fn new(side: Side, tick: Price) -> Self {
+        Self { levels: Ladder::new(side, tick), texts: vec![LevelText::EMPTY], free: Vec::new() }
+    }
+
     fn clear(&mut self) {
         self.levels.clear();
-        self.texts.clear();
+        self.texts.truncate(1);
         self.free.clear();
-        self.last = 0;
     }
 
-    /// The level of a rank, the best one is 0.
-    fn ranked(&self, rank: usize) -> Option<(Price, &LevelText)> {
-        let (price, text) = self.levels[self.levels.len().checked_sub(rank + 1)?];
-        Some((price, &self.texts[text as usize]))
-    }
-
-    /// How many levels are worse than `price`.
     #[inline]
-    fn place(&self, side: Side, price: Price) -> usize {
-        let worse = |at: usize| side.better(price, self.levels[at].0);
-        let (mut step, mut high) = (1, self.levels.len());
-        let mut low;
-        if self.last < high && worse(self.last) {
-            low = self.last + 1;
-            while low + step <= high && worse(low + step - 1) {
-                low += step;
-                step *= 2;
-            }
-            high = high.min(low + step - 1);
-        } else {
-            high = high.min(self.last);
-            while step <= high && !worse(high - step) {
-                high -= step;
-                step *= 2;
-            }
-            low = (high + 1).saturating_sub(step);
+    fn set(&mut self, price: Price, text: &[u8], place: Place) {
+        if self.free.is_empty() {
+            self.free.push(self.texts.len() as i64);
+            self.texts.push(LevelText::EMPTY);
         }
-        low + self.levels[low..high].partition_point(|level| side.better(price, level.0))
+        let Some(free) = self.free.last_mut() else { return };
+        let before = self.levels.set(price, *free);
+        self.texts[*free as usize].write(text, place);
+        if before == 0 {
+            self.free.pop();
+        } else {
+            *free = before;
+        }
     }
 
-    fn set(&mut self, side: Side, price: Price, text: Option<LevelText>) {
-        let place = self.place(side, price);
-        self.last = place;
-        let there = self.levels.get(place).filter(|level| level.0 == price).map(|level| level.1);
-        match (text, there) {
-            (Some(text), Some(at)) => self.texts[at as usize] = text,
-            (Some(text), None) => {
-                let at = self.free.pop().unwrap_or(self.texts.len() as u32);
-                match self.texts.get_mut(at as usize) {
-                    Some(free) => *free = text,
-                    None => self.texts.push(text),
-                }
-                self.levels.insert(place, (price, at));
-            }
-            (None, Some(at)) => {
-                self.levels.remove(place);
-                self.free.push(at);
-            }
-            (None, None) => {}
+    #[inline]
+    fn remove(&mut self, price: Price) {
+        let before = self.levels.set(price, 0);
+        if before != 0 {
+            self.free.push(before);
         }
+    }
+
+    /// The places of the best levels' texts, best first.
+    #[inline]
+    fn best(&self) -> [u32; SUMMED] {
+        let mut best = [0; SUMMED];
+        let mut free = best.iter_mut();
+        self.levels.visit(SUMMED, |_, place| {
+            if let Some(free) = free.next() {
+                *free = place as u32;
+            }
+        });
+        best
     }
 }
 
 impl TextBook {
+    /// An empty book of an instrument with this tick.
+    pub(super) fn new(tick: Price) -> Self {
+        Self { sides: Side::BOTH.map(|side| TextSide::new(side, tick)), long: FxHashMap::default() }
+    }
+
     pub(super) fn clear(&mut self) {
         self.sides.iter_mut().for_each(TextSide::clear);
         self.long.clear();
     }
 
-    /// Sets a level; no text takes it away. [`TextBook::set_long`] says the text where it is too long for its place.
+    /// Sets a level to what is written at a place of a text.
     #[inline]
-    pub(super) fn set(&mut self, side: Side, price: Price, text: Option<LevelText>) {
-        self.sides[side.index()].set(side, price, text);
+    pub(super) fn set(&mut self, side: Side, price: Price, text: &[u8], place: Place) {
+        self.sides[side.index()].set(price, text, place);
+        if !self.long.is_empty() {
+            self.long.remove(&(side.index(), price));
+        }
+        if place.is_long() {
+            let text = place.texts(text).into_iter().flat_map(|piece| [piece, b":"]).flatten();
+            self.long.insert((side.index(), price), text.copied().collect());
+        }
+    }
+
+    /// Takes a level away.
+    #[inline]
+    pub(super) fn remove(&mut self, side: Side, price: Price) {
+        self.sides[side.index()].remove(price);
         if !self.long.is_empty() {
             self.long.remove(&(side.index(), price));
         }
     }
 
-    /// The text of a level that was just set, where it is too long for its place.
-    pub(super) fn set_long(&mut self, side: Side, price: Price, text: Vec<u8>) {
-        self.long.insert((side.index(), price), text);
-    }
-
     /// CRC-32 (IEEE 802.3) over `bid:size:ask:size:…` of the best 25 levels, as a signed number. Where a side has
     /// fewer, the other goes on alone.
     pub(super) fn checksum(&self) -> i32 {
-        let mut text = [0; 2 * SUMMED * (INLINE + 1)];
+        if !self.long.is_empty() {
+            return self.long_checksum();
+        }
+        let mut text = [0; 2 * SUMMED * INLINE];
         let mut end = 0;
-        for (_, _, level) in self.summed() {
-            let Some(room) = text.get_mut(end..end + INLINE).filter(|_| !level.is_long()) else {
-                return self.long_checksum();
-            };
-            // All of its room at once: what is behind the text is written over by what follows.
-            room.copy_from_slice(&level.bytes);
-            end += usize::from(level.len);
-            text[end] = b':';
-            end += 1;
+        let [bids, asks] = &self.sides;
+        for (bid, ask) in bids.best().into_iter().zip(asks.best()) {
+            for level in [&bids.texts[bid as usize], &asks.texts[ask as usize]] {
+                // All of its room at once: what is behind the text is written over by what follows.
+                text[end..end + INLINE].copy_from_slice(&level.bytes);
+                end += usize::from(level.len);
+            }
         }
         crc32fast::hash(&text[..end.saturating_sub(1)]).cast_signed()
-    }
-
-    /// The levels that are summed, in their order, with the index of their side.
-    #[inline]
-    fn summed(&self) -> impl Iterator<Item = (usize, Price, &LevelText)> {
-        (0..2 * SUMMED).filter_map(|at| {
-            let (price, text) = self.sides[at % 2].ranked(at / 2)?;
-            Some((at % 2, price, text))
-        })
     }
 
     /// The same where some of the texts are long.
     #[cold]
     fn long_checksum(&self) -> i32 {
         let mut text = Vec::new();
-        for (side, price, level) in self.summed() {
-            let long = || self.long.get(&(side, price)).map(Vec::as_slice);
-            text.extend_from_slice(level.get().or_else(long).unwrap_or_default());
-            text.push(b':');
+        let mut sides = [0, 1].map(|side| self.sides[side].levels.iter().take(SUMMED));
+        for at in 0..2 * SUMMED {
+            let Some((price, place)) = sides[at % 2].next() else { continue };
+            let level = &self.sides[at % 2].texts[place as usize];
+            let short = &level.bytes[..usize::from(level.len)];
+            text.extend_from_slice(self.long.get(&(at % 2, price)).map_or(short, Vec::as_slice));
         }
         text.pop();
         crc32fast::hash(&text).cast_signed()
@@ -213,63 +241,69 @@ mod tests {
 
     use super::*;
 
+    fn book() -> TextBook {
+        TextBook::new(Price::from_units(1))
+    }
+
+    /// Sets a level as a frame has it, at its end where `room` is 0; a size of nothing takes it away.
+    fn put(book: &mut TextBook, side: Side, price: Price, (text, size): (&str, &str), room: usize) {
+        let frame = format!("[[\"{text}{BETWEEN}{size}{}", "\"]],".repeat(room));
+        match size {
+            "" => book.remove(side, price),
+            _ => book.set(side, price, frame.as_bytes(), Place::new(3, text.len(), size.len())),
+        }
+    }
+
+    /// What is summed, from sorted maps.
+    fn summed(maps: &[std::collections::BTreeMap<i64, String>; 2]) -> String {
+        let bids = maps[Side::Buy.index()].values().rev().take(SUMMED);
+        let asks = maps[Side::Sell.index()].values().take(SUMMED);
+        let (bids, asks): (Vec<_>, Vec<_>) = (bids.collect(), asks.collect());
+        let pieces = (0..SUMMED).flat_map(|rank| [bids.get(rank), asks.get(rank)]);
+        pieces.flatten().map(|text| text.as_str()).collect::<Vec<_>>().join(":")
+    }
+
     proptest! {
-        /// Places found from the last one are those of a sorted map; texts cut out of a frame are those of their parts.
+        /// A book of texts sums what a sorted map would.
         #[test]
         fn a_book_of_texts_is_a_sorted_map(
-            changes in prop::collection::vec((any::<bool>(), 0_i64..40, "[0-9]{1,5}\\.[0-9]{1,18}", any::<bool>()), 1..200),
+            changes in prop::collection::vec(
+                (any::<bool>(), 0_i64..60, "[0-9]{1,5}(\\.[0-9]{1,18})?|[0-9]{1,20}|[0-9]{30}|", 0_usize..9), 1..300,
+            ),
         ) {
-            let mut book = TextBook::default();
+            let mut book = book();
             let mut maps = [const { std::collections::BTreeMap::new() }; 2];
-            for (buy, price, size, goes) in &changes {
+            for (buy, price, size, room) in &changes {
                 let side = if *buy { Side::Buy } else { Side::Sell };
-                let frame = format!("[\"{price}\",\"{size}\"]");
-                let size_from = frame.len() - 2 - size.len();
-                let price_len = price.to_string().len();
-                let text = LevelText::of(frame.as_bytes(), (2, price_len), (size_from, size.len()));
-                let want = format!("{price}:{size}");
-                prop_assert_eq!(text.get(), Some(want.as_bytes()));
-                book.set(side, Price::from_units(*price), (!goes).then_some(text));
-                match goes {
-                    true => drop(maps[side.index()].remove(price)),
-                    false => drop(maps[side.index()].insert(*price, want)),
+                put(&mut book, side, Price::from_units(*price), (&price.to_string(), size), *room);
+                match size.as_str() {
+                    "" => drop(maps[side.index()].remove(price)),
+                    _ => drop(maps[side.index()].insert(*price, format!("{price}:{size}"))),
                 }
-                let best = |side: Side| -> Vec<Vec<u8>> {
-                    let map = maps[side.index()].values();
-                    let texts = map.map(|text: &String| text.clone().into_bytes());
-                    if side == Side::Buy { texts.rev().collect() } else { texts.collect() }
-                };
-                for side in Side::BOTH {
-                    let ranked = (0..).map_while(|rank| book.sides[side.index()].ranked(rank));
-                    let texts: Vec<Vec<u8>> = ranked.filter_map(|(_, text)| Some(text.get()?.to_vec())).collect();
-                    prop_assert_eq!(texts, best(side));
-                }
+                prop_assert_eq!(book.checksum(), crc32fast::hash(summed(&maps).as_bytes()).cast_signed());
             }
         }
     }
 
-    /// A book from the text that is summed, bids and asks by turns; prices of one decimal.
-    fn book(levels: &[(Side, &str, &str)]) -> TextBook {
-        let mut book = TextBook::default();
-        for (side, price, size) in levels {
-            let units = crate::market::decimal::parse_units(price.as_bytes(), 1).unwrap();
-            let price_units = Price::from_units(units);
-            book.set(*side, price_units, Some(LevelText::new(price.as_bytes(), size.as_bytes())));
-            if price.len() + size.len() + 1 > INLINE {
-                book.set_long(*side, price_units, format!("{price}:{size}").into_bytes());
-            }
-        }
+    /// A book of prices of one decimal.
+    fn book_of(levels: &[(Side, &str, &str)]) -> TextBook {
+        let mut book = book();
+        levels.iter().for_each(|level| change(&mut book, *level));
         book
+    }
+
+    fn change(book: &mut TextBook, (side, price, size): (Side, &str, &str)) {
+        let units = crate::market::decimal::parse_units(price.as_bytes(), 1).unwrap();
+        put(book, side, Price::from_units(units), (price, size), 8);
     }
 
     #[test]
     fn long_texts_are_summed_as_short_ones_are() {
         let size = "123456789012345678901234567890.5";
-        let levels = [(Side::Buy, "37000.0", size), (Side::Sell, "37000.1", "1")];
-        let mut book = book(&levels);
+        let mut book = book_of(&[(Side::Buy, "37000.0", size), (Side::Sell, "37000.1", "1")]);
         let want = crc32fast::hash(format!("37000.0:{size}:37000.1:1").as_bytes()).cast_signed();
         assert_eq!(book.checksum(), want);
-        book.set(Side::Buy, Price::from_units(370_000), Some(LevelText::new(b"37000.0", b"2")));
+        change(&mut book, (Side::Buy, "37000.0", "2"));
         assert_eq!(book.checksum(), crc32fast::hash(b"37000.0:2:37000.1:1").cast_signed());
     }
 
@@ -282,10 +316,10 @@ mod tests {
             (Side::Buy, "36999.9", "2.000"),
             (Side::Buy, "36999.8", "0.040"),
         ];
-        let mut changed = book(&first);
+        let mut changed = book_of(&first);
         assert_eq!(changed.checksum(), -781_206_165);
-        changed.set(Side::Sell, Price::from_units(370_001), None);
-        changed.set(Side::Sell, Price::from_units(370_003), Some(LevelText::new(b"37000.3", b"0.700")));
+        change(&mut changed, (Side::Sell, "37000.1", ""));
+        change(&mut changed, (Side::Sell, "37000.3", "0.700"));
         assert_eq!(changed.checksum(), -682_485_649);
         let uneven = [
             (Side::Buy, "3366.1", "7"),
@@ -293,13 +327,13 @@ mod tests {
             (Side::Sell, "3368", "8"),
             (Side::Sell, "3372", "8"),
         ];
-        assert_eq!(book(&uneven).checksum(), 831_078_360);
+        assert_eq!(book_of(&uneven).checksum(), 831_078_360);
         let two = [
             (Side::Buy, "43231.1", "4"),
             (Side::Sell, "43232.8", "9"),
             (Side::Buy, "43231", "6"),
             (Side::Sell, "43232.9", "8"),
         ];
-        assert_eq!(book(&two).checksum(), -1_504_501_796);
+        assert_eq!(book_of(&two).checksum(), -1_504_501_796);
     }
 }
