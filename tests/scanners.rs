@@ -246,6 +246,36 @@ fn damaged(frame: &str, damage: &Damage) -> Vec<String> {
     }
 }
 
+/// How a frame may be written otherwise.
+#[derive(Clone, Copy, Debug)]
+enum Spelling {
+    /// As it is.
+    Usual,
+    /// Names in the order of the alphabet.
+    Ordered,
+    /// The same over many lines.
+    Spread,
+    /// With a name that nobody knows.
+    Strange,
+}
+
+fn spelling() -> impl Strategy<Value = Spelling> {
+    use Spelling::{Ordered, Spread, Strange, Usual};
+    prop::sample::select(vec![Usual, Ordered, Spread, Strange])
+}
+
+impl Spelling {
+    fn respell(self, frame: &str) -> String {
+        let value: serde_json::Value = serde_json::from_str(frame).unwrap();
+        match self {
+            Self::Usual => frame.to_owned(),
+            Self::Ordered => value.to_string(),
+            Self::Spread => serde_json::to_string_pretty(&value).unwrap(),
+            Self::Strange => frame.replacen('{', "{\"nobody\":[{\"knows\":null}],", 1),
+        }
+    }
+}
+
 fn cases(usual: u32) -> ProptestConfig {
     let asked = std::env::var("PROPTEST_CASES").ok().and_then(|text| text.parse().ok());
     ProptestConfig::with_cases(asked.unwrap_or(usual))
@@ -270,6 +300,33 @@ proptest! {
                         both.feed(&frame).map_err(|error| TestCaseError::fail(format!("{}: {error}", venue.name())))?;
                     }
                 }
+            }
+            Ok(())
+        })?;
+    }
+}
+
+proptest! {
+    #![proptest_config(cases(32))]
+
+    /// Whatever the layout, a frame means the same, read in place or not.
+    #[test]
+    fn respelled_frames_are_read_alike(spellings in prop::collection::vec(spelling(), 120)) {
+        thread_local! {
+            static MADE: Vec<(&'static dyn Venue, Vec<String>)> = made(120);
+        }
+        MADE.with(|made| -> Result<(), TestCaseError> {
+            for (venue, frames) in made {
+                let [mut usual, mut respelled] = [(); 2].map(|()| Both::new(*venue, &catalogue(*venue)));
+                for (at, (frame, spelling)) in frames.iter().zip(spellings.iter().cycle()).enumerate() {
+                    // The first frame says which of an exchange's markets it is.
+                    let other = if at == 0 { frame.clone() } else { spelling.respell(frame) };
+                    let fail = |error| TestCaseError::fail(format!("{}: {error}", venue.name()));
+                    usual.feed(frame).map_err(fail)?;
+                    respelled.feed(&other).map_err(fail)?;
+                    prop_assert!(usual.logs[0].iter().eq(respelled.logs[0].iter()), "{} is not {}", other, frame);
+                }
+                prop_assert_eq!(usual.quick.stats(), respelled.quick.stats());
             }
             Ok(())
         })?;
