@@ -30,13 +30,10 @@ impl Market {
         group: &Group<'_>,
         crossed: CrossedBook,
     ) -> Option<Applied> {
-        if !self.idle || !self.trusted || !self.trading || group.kind != GroupKind::Update {
+        if !self.idle || !self.begin(now, group) {
             return None;
         }
         let mut touched = Touched::default();
-        let rows = group.events.len();
-        self.memory[0].reserve(now, rows);
-        self.memory[1].reserve(now, rows);
         for (at, event) in group.events.iter().enumerate() {
             match event {
                 MarketEvent::Level { side, price, qty } => {
@@ -65,13 +62,10 @@ impl Market {
     /// prints that reach none, change the book, the memory and the last trade and nothing else, as on the floor.
     #[inline]
     pub(crate) fn apply_calm(&mut self, now: Timestamp, group: &Group<'_>) -> Calm {
-        if !self.calm || !self.trusted || !self.trading || group.kind != GroupKind::Update {
+        if !self.calm || !self.begin(now, group) {
             return Calm::No;
         }
         let mut touched = Touched::default();
-        let rows = group.events.len();
-        self.memory[0].reserve(now, rows);
-        self.memory[1].reserve(now, rows);
         // Sides that do not meet come to meet only by a level that reaches the other one; but what was taken may be back by
         // now, whatever the group is.
         let mut looks = self.taken.iter().any(|taken| !taken.is_empty());
@@ -106,6 +100,16 @@ impl Market {
         }
         self.touched = touched;
         if looks && self.meets() { Calm::Crosses } else { Calm::Whole }
+    }
+
+    /// Whether a group can be applied here at all; room is made to remember it.
+    #[inline(always)]
+    fn begin(&mut self, now: Timestamp, group: &Group<'_>) -> bool {
+        let can = self.trusted && self.trading && group.kind == GroupKind::Update;
+        if can {
+            self.memory.iter_mut().for_each(|memory| memory.reserve(now, group.events.len()));
+        }
+        can
     }
 
     /// Whether a level of `side` at `price` reaches the book's other side or the paper orders there.
