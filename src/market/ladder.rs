@@ -456,6 +456,10 @@ impl Blocks {
     /// The block that has the key, or would.
     #[inline]
     fn block_of(&self, key: i64) -> usize {
+        // Levels that come in order, as a snapshot's do, go to the last.
+        if self.firsts.last().is_some_and(|first| *first <= key) {
+            return self.firsts.len() - 1;
+        }
         self.firsts.partition_point(|first| *first <= key).saturating_sub(1)
     }
 
@@ -646,6 +650,10 @@ impl Blocks {
 /// Where in a block a key is, or would be.
 #[inline]
 fn search(block: &[(i64, i64)], key: i64) -> Result<usize, usize> {
+    // Behind all of them, where levels come in order.
+    if block.last().is_none_or(|level| level.0 < key) {
+        return Err(block.len());
+    }
     block.binary_search_by_key(&key, |level| level.0)
 }
 
