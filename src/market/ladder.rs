@@ -55,7 +55,7 @@ const PAGES_MAX: usize = 64;
 /// The window of a side of few levels.
 const PAGES_MIN: usize = 8;
 /// From so many levels on a side gets the widest window.
-const WIDE_FROM: usize = 128;
+const WIDE_FROM: usize = 48;
 /// Up to so many levels need no window.
 const SMALL: usize = 24;
 /// The least patience.
