@@ -148,6 +148,8 @@ impl PaperExchange {
         let tape_only = sim.config().public_market == PublicMarket::Tape;
         let mut feed = Feed { source, next: None, ended: false, messages: 0 };
         let now = feed.peek()?.unwrap_or_default();
+        let instruments = sim.config().markets.iter().map(|market| &market.instrument);
+        let prints = Prints::new(instruments, tape_only);
         Ok(Self {
             names: Arc::new(Dictionary::of(&sim)),
             sim,
@@ -161,7 +163,7 @@ impl PaperExchange {
             scratch: Vec::new(),
             traders: BTreeMap::new(),
             lives: Lives::default(),
-            prints: Prints::new(tape_only),
+            prints,
             heard: None,
             edits: Edits::default(),
             journal: Box::new(NoJournal),

@@ -34,6 +34,6 @@ pub use history::Keep;
 pub use journal::{Journal, JournalError, Journals, NoJournal};
 pub use life::{Life, LifeEntry, LifeEvent};
 pub use pacer::{Pace, Pacer};
-pub use prints::{Candle, PublicPrint};
+pub use prints::{Candle, PER_PRICE, PublicPrint};
 pub use special::special_of;
 pub use view::{FillRow, Known, TraderView};

@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use crate::market::{Group, InstrumentId, MarketEvent, Price, Qty, Side, Timestamp};
+use crate::market::{Group, Instrument, InstrumentId, MarketEvent, Price, Product, Qty, Side, Timestamp};
 use crate::sim::PublicTrade;
 
 /// A public trade as the screen shows it.
@@ -26,6 +26,9 @@ pub struct PublicPrint {
     pub paper: bool,
 }
 
+/// Decimals of [`Candle::per_price`].
+pub const PER_PRICE: u32 = 18;
+
 /// What traded in a span of time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Candle {
@@ -43,6 +46,9 @@ pub struct Candle {
     pub qty: Qty,
     /// The sum of price × quantity, in units of the instrument's price scale times its quantity scale.
     pub turnover: i128,
+    /// The sum of quantity / price in [`PER_PRICE`] of a unit of the quantity scale by one of the price scale, each trade
+    /// down to that: what inverse contracts came to in base. Of other instruments zero.
+    pub per_price: i128,
     /// How many trades.
     pub trades: u64,
 }
@@ -51,16 +57,19 @@ impl Candle {
     /// Nothing traded, and this was the last price.
     const fn flat(at: Timestamp, price: Price) -> Self {
         let (open, high, low, close) = (price, price, price, price);
-        Self { at, open, high, low, close, qty: Qty::ZERO, turnover: 0, trades: 0 }
+        Self { at, open, high, low, close, qty: Qty::ZERO, turnover: 0, per_price: 0, trades: 0 }
     }
 
-    fn add(&mut self, price: Price, qty: Qty) {
+    fn add(&mut self, price: Price, qty: Qty, inverse: bool) {
         if self.trades == 0 {
             (self.open, self.high, self.low) = (price, price, price);
         }
         (self.high, self.low, self.close) = (self.high.max(price), self.low.min(price), price);
         self.qty += qty;
         self.turnover += i128::from(price.units()) * i128::from(qty.units());
+        if inverse && price.units() > 0 {
+            self.per_price += i128::from(qty.units()) * 10_i128.pow(PER_PRICE) / i128::from(price.units());
+        }
         self.trades += 1;
     }
 
@@ -75,6 +84,7 @@ impl Candle {
         (self.high, self.low, self.close) = (self.high.max(later.high), self.low.min(later.low), later.close);
         self.qty += later.qty;
         self.turnover += later.turnover;
+        self.per_price += later.per_price;
         self.trades += later.trades;
     }
 }
@@ -95,7 +105,7 @@ struct Tape {
 }
 
 impl Tape {
-    fn push(&mut self, print: PublicPrint) {
+    fn push(&mut self, print: PublicPrint, inverse: bool) {
         self.count += 1;
         if self.last.len() == REMEMBERED {
             self.last.pop_front();
@@ -103,13 +113,13 @@ impl Tape {
         self.last.push_back(PublicPrint { number: self.count, ..print });
         let minute = floor(print.at, MINUTE, 0);
         match self.minutes.back_mut() {
-            Some(last) if last.at >= minute => last.add(print.price, print.qty),
+            Some(last) if last.at >= minute => last.add(print.price, print.qty, inverse),
             _ => {
                 if self.minutes.len() == MINUTES {
                     self.minutes.pop_front();
                 }
                 let mut candle = Candle::flat(minute, print.price);
-                candle.add(print.price, print.qty);
+                candle.add(print.price, print.qty, inverse);
                 self.minutes.push_back(candle);
             }
         }
@@ -126,14 +136,17 @@ fn floor(time: Timestamp, step: i64, anchor: i64) -> Timestamp {
 #[derive(Debug, Default)]
 pub(super) struct Prints {
     by_instrument: Vec<Tape>,
+    /// Whose contracts are inverse.
+    inverse: Vec<bool>,
     /// The public is shown the raw tape: what paper orders made is not in it.
     tape_only: bool,
 }
 
 impl Prints {
-    /// Nothing yet; `tape_only` where paper trades are not shown.
-    pub(super) fn new(tape_only: bool) -> Self {
-        Self { tape_only, ..Self::default() }
+    /// Nothing yet of these instruments; `tape_only` where paper trades are not shown.
+    pub(super) fn new<'a>(instruments: impl Iterator<Item = &'a Instrument>, tape_only: bool) -> Self {
+        let inverse = instruments.map(|one| matches!(one.product, Product::Inverse { .. })).collect();
+        Self { inverse, tape_only, ..Self::default() }
     }
 
     fn push(&mut self, instrument: InstrumentId, print: PublicPrint) {
@@ -141,7 +154,8 @@ impl Prints {
         if self.by_instrument.len() <= index {
             self.by_instrument.resize_with(index + 1, Tape::default);
         }
-        self.by_instrument[index].push(print);
+        let inverse = self.inverse.get(index).copied().unwrap_or_default();
+        self.by_instrument[index].push(print, inverse);
     }
 
     /// Remembers the prints of a group.
@@ -314,8 +328,25 @@ mod tests {
     }
 
     #[test]
+    fn inverse_contracts_are_summed_in_base() {
+        let mut seen = Prints { inverse: vec![true], ..Prints::default() };
+        for (price, qty) in [(60_000, 100), (50_000, 200)] {
+            let (price, qty) = (Price::from_units(price), Qty::from_units(qty));
+            let instrument = InstrumentId(0);
+            seen.see_paper(at(1), &PublicTrade { instrument, aggressor: Side::Buy, price, qty });
+            seen.see_paper(
+                at(1),
+                &PublicTrade { instrument: InstrumentId(1), aggressor: Side::Buy, price, qty },
+            );
+        }
+        // 100 / 60,000 + 200 / 50,000.
+        let sums = [0, 1].map(|id| seen.day(InstrumentId(id), at(1)).map(|day| day.per_price));
+        assert_eq!(sums, [Some(1_666_666_666_666_666 + 4_000_000_000_000_000), Some(0)]);
+    }
+
+    #[test]
     fn the_raw_tape_has_no_paper_trades() {
-        let mut seen = Prints::new(true);
+        let mut seen = Prints::new(std::iter::empty(), true);
         let (price, qty) = (Price::from_units(1), Qty::from_units(1));
         seen.see_paper(at(1), &PublicTrade { instrument: InstrumentId(0), aggressor: Side::Buy, price, qty });
         assert_eq!(seen.count(InstrumentId(0)), 0);

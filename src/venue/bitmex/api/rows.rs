@@ -12,7 +12,7 @@ use crate::connector::{OrderState, OrderType};
 use crate::market::decimal::decimal_of;
 use crate::market::{Asset, Instrument, InstrumentId, Price, Product, Qty, Side, Timestamp};
 use crate::order::{CancelReason, FillId, Liquidity, OrderId, OrderStatus, TimeInForce};
-use crate::paper::{Candle, Dictionary, FillRow, Known, PaperExchange, PublicPrint};
+use crate::paper::{Candle, Dictionary, FillRow, Known, PER_PRICE, PaperExchange, PublicPrint};
 use crate::sim::{ContractTerms, Fill, View};
 use crate::venue::api::Account;
 use crate::venue::bitmex::errors;
@@ -270,8 +270,15 @@ fn mean(one: &Instrument, candle: &Candle) -> Option<Decimal> {
     sum.checked_div(one.qty_decimal(candle.qty)).map(|mean| mean.round_dp(4))
 }
 
-/// What the trades of a day were worth, in the smallest unit of what they are settled in. What inverse contracts came to
-/// is not known from a candle.
+/// What inverse contracts came to in base, to the satoshi: the sum of size × multiplier / price, where the exchange rounds
+/// each trade.
+fn inverse_base(one: &Instrument, candle: &Candle, multiplier: Decimal) -> Option<Decimal> {
+    let scale = i64::from(PER_PRICE) + i64::from(one.qty_scale) - i64::from(one.price_scale);
+    let sum = decimal_of(candle.per_price, u8::try_from(scale).ok()?)?;
+    sum.checked_mul(multiplier).map(|sum| sum.round_dp(8).normalize())
+}
+
+/// What the trades of a day were worth, in the smallest unit of what they are settled in.
 fn day_turnover(one: &Instrument, day: &Candle, scale: u8) -> Option<Decimal> {
     let sum = turnover(one, day)?;
     match one.product {
@@ -279,7 +286,7 @@ fn day_turnover(one: &Instrument, day: &Candle, scale: u8) -> Option<Decimal> {
         Product::Linear { multiplier } | Product::Quanto { multiplier } => {
             sum.checked_mul(multiplier).map(|sum| minor(sum, scale))
         }
-        Product::Inverse { .. } => None,
+        Product::Inverse { multiplier } => inverse_base(one, day, multiplier).map(|sum| minor(sum, scale)),
     }
 }
 
@@ -300,7 +307,7 @@ fn direction(paper: &PaperExchange, id: InstrumentId) -> &'static str {
     "ZeroPlusTick"
 }
 
-/// What traded in base and in quote. What inverse contracts came to in base is not known from a candle.
+/// What traded in base and in quote.
 fn traded_of(one: &Instrument, candle: &Candle) -> (Option<Decimal>, Option<Decimal>) {
     let qty = one.qty_decimal(candle.qty);
     match one.product {
@@ -309,7 +316,9 @@ fn traded_of(one: &Instrument, candle: &Candle) -> (Option<Decimal>, Option<Deci
             let foreign = turnover(one, candle).and_then(|sum| sum.checked_mul(multiplier));
             (qty.checked_mul(multiplier), foreign)
         }
-        Product::Inverse { multiplier } => (None, qty.checked_mul(multiplier)),
+        Product::Inverse { multiplier } => {
+            (inverse_base(one, candle, multiplier), qty.checked_mul(multiplier))
+        }
         Product::Quanto { .. } => (None, None),
     }
 }
