@@ -6,8 +6,14 @@ use crate::market::{EventLog, FeedDepth, FeedStats, Instrument, InstrumentId, Pr
 use crate::venue::reading::Reading;
 use crate::venue::{DecodeError, Decoder, Frame, Known};
 
-/// Texts that frames of futures have, and those of spot do not.
-const FUTURES: [&str; 2] = ["\"group\":\"", "\"success\":"];
+/// Keys that frames of futures have, and those of spot do not.
+const FUTURES: [&str; 2] = ["\"group\"", "\"success\""];
+
+/// Whether a frame has one of them, however it is laid out.
+fn is_of_futures(text: &str) -> bool {
+    let is_key = |(at, key): (usize, &str)| text[at + key.len()..].trim_start().starts_with(':');
+    FUTURES.iter().any(|key| text.match_indices(key).any(is_key))
+}
 
 /// Decodes a connection of either market.
 pub(super) struct EitherDecoder {
@@ -67,7 +73,7 @@ impl Decoder for EitherDecoder {
         if let (Some(known), Frame::Text(text)) = (&self.known, frame) {
             if self.spot.stats().messages > 0 || !known.declared.is_empty() {
                 self.known = None;
-            } else if FUTURES.iter().any(|mark| text.contains(mark)) {
+            } else if is_of_futures(text) {
                 self.futures = self.known.take().map(|known| self.begin_futures(known));
             }
         }

@@ -48,6 +48,9 @@ fn frames_of_the_page() {
     ] {
         assert_eq!(decode_all(decoder(&Bitmart).as_mut(), frames), want, "{frames:?}");
     }
+    // It is what is said that tells the market, not how it is laid out.
+    let spaced = SNAPSHOT.replace("\"group\":", "\"group\" : ");
+    assert_eq!(decode_all(decoder(&Bitmart).as_mut(), &[&spaced]), [BOOK]);
     let later = ASKS.replace("1700000000000", "1700000000001");
     assert!(decode_all(decoder(&Bitmart).as_mut(), &[BIDS, &later, BIDS]).is_empty());
 }
