@@ -221,10 +221,13 @@ impl SimulatedExchange {
         if watch.is_quiet(mark.price) {
             return;
         }
-        for account in watch.due(mark.price) {
+        let mut due = std::mem::take(&mut self.positions.due);
+        self.positions.watch[market.index()].due(mark.price, &mut due);
+        for account in due.iter().copied() {
             self.check_account(account, updates);
             self.positions.set_bounds(&mut self.accounts, account);
         }
+        self.positions.due = due;
     }
 
     fn fresh(&self, mark: Mark) -> bool {

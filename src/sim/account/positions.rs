@@ -179,6 +179,8 @@ pub(crate) struct Positions {
     pub(super) exposed: Vec<BTreeSet<AccountId>>,
     /// By market: at which marks who of them is looked at.
     pub(crate) watch: Vec<Watch>,
+    /// Room for those who are looked at.
+    pub(crate) due: Vec<AccountId>,
     /// Whose risk must be looked at: they filled, or their margin changed.
     pub(crate) uneasy: BTreeSet<AccountId>,
     /// Whose closing orders may come to more than their position.
@@ -202,6 +204,7 @@ impl Positions {
             traders: Vec::new(),
             exposed: vec![BTreeSet::new(); markets],
             watch: vec![Watch::default(); markets],
+            due: Vec::new(),
             uneasy: BTreeSet::new(),
             to_trim: BTreeSet::new(),
         }

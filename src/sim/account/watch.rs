@@ -20,8 +20,8 @@ const NARROWEST: i64 = 9;
 /// The bounds of one contract's accounts.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Watch {
-    /// Looked at on each mark: they have no bounds.
-    always: BTreeSet<AccountId>,
+    /// Looked at on each mark, ascending: they have no bounds, or none that can be relied on.
+    always: Vec<AccountId>,
     /// Looked at where the mark is at or below, at or above.
     low: BTreeSet<(FinePrice, AccountId)>,
     high: BTreeSet<(FinePrice, AccountId)>,
@@ -48,19 +48,32 @@ impl Watch {
     /// It holds nothing any more.
     pub(crate) fn forget(&mut self, account: AccountId) {
         self.drop_bounds(account);
-        self.always.remove(&account);
+        self.rely(account);
     }
 
-    /// Its bounds hold no more.
+    /// Its bounds may hold no more: they are left where they are, for most of them do.
     pub(crate) fn doubt(&mut self, account: AccountId) {
-        // Whoever is looked at always has no bounds.
-        if self.always.insert(account) {
-            self.drop_bounds(account);
+        if let Err(at) = self.always.binary_search(&account) {
+            self.always.insert(at, account);
         }
     }
 
-    fn bound(&mut self, account: AccountId, low: FinePrice, high: FinePrice) {
-        self.forget(account);
+    fn rely(&mut self, account: AccountId) {
+        if let Ok(at) = self.always.binary_search(&account) {
+            self.always.remove(at);
+        }
+    }
+
+    fn bounds(&self, account: AccountId) -> Option<(FinePrice, FinePrice)> {
+        self.bounds.get(account.0 as usize).copied().flatten()
+    }
+
+    fn bound(&mut self, account: AccountId, (low, high): (FinePrice, FinePrice)) {
+        self.rely(account);
+        if self.bounds(account) == Some((low, high)) {
+            return;
+        }
+        self.drop_bounds(account);
         self.low.insert((low, account));
         self.high.insert((high, account));
         let at = account.0 as usize;
@@ -78,11 +91,14 @@ impl Watch {
         self.always.is_empty() && low.is_none_or(|low| low < mark) && high.is_none_or(|high| high > mark)
     }
 
-    /// Who must be looked at when the mark is at a price, ascending.
-    pub(crate) fn due(&self, mark: FinePrice) -> BTreeSet<AccountId> {
-        let low = self.low.range((mark, AccountId(0))..).map(|(_, account)| *account);
-        let high = self.high.range(..=(mark, AccountId(u32::MAX))).map(|(_, account)| *account);
-        self.always.iter().copied().chain(low).chain(high).collect()
+    /// Who must be looked at when the mark is at a price, ascending, in the place of what was in `accounts`.
+    pub(crate) fn due(&self, mark: FinePrice, accounts: &mut Vec<AccountId>) {
+        accounts.clear();
+        accounts.extend(&self.always);
+        accounts.extend(self.low.range((mark, AccountId(0))..).map(|(_, account)| *account));
+        accounts.extend(self.high.range(..=(mark, AccountId(u32::MAX))).map(|(_, account)| *account));
+        accounts.sort_unstable();
+        accounts.dedup();
     }
 }
 
@@ -138,8 +154,11 @@ impl Positions {
                 continue;
             }
             match self.bounds(accounts, account, InstrumentId(at as u32)) {
-                Some((low, high)) => self.watch[at].bound(account, low, high),
-                None => self.watch[at].doubt(account),
+                Some(bounds) => self.watch[at].bound(account, bounds),
+                None => {
+                    self.watch[at].drop_bounds(account);
+                    self.watch[at].doubt(account);
+                }
             }
         }
         accounts.watch(account);
@@ -180,6 +199,12 @@ impl Positions {
             MarginMode::Isolated => legs().all(|leg| (leg.margin + slack.least(leg, low, high)).0 > 0),
             MarginMode::Cross => at_mark - legs().map(|leg| slack.least(leg, low, high)).sum() < share,
         };
+        // Those that it had are as good as new ones.
+        let inside = |(low, high): &(FinePrice, FinePrice)| *low < mark && mark < *high;
+        let had = self.watch[market.index()].bounds(account).filter(inside);
+        if let Some(had) = had.filter(|had| holds(*had)) {
+            return Some(had);
+        }
         // A sixteenth of the price, then less and less; where the last of them is too much, it is looked at on each mark.
         let between = |halves: i64| {
             let away = (mark.units() / 16) >> halves;
