@@ -33,7 +33,7 @@ impl Place {
     }
 
     fn from_parts(parts: i128) -> Self {
-        Self(i64::try_from(parts.max(0)).unwrap_or(i64::MAX - 1).min(i64::MAX - 1))
+        Self(i64::try_from(parts.max(0)).unwrap_or(i64::MAX).min(i64::MAX - 1))
     }
 
     /// Behind `qty` of market volume.
@@ -242,6 +242,13 @@ mod tests {
                 1.0,
             );
             assert!(place.is_known() && place < Place::behind(q(4_000_000_000_000_000), lot));
+        }
+    }
+
+    #[test]
+    fn less_than_a_lot_behind_fits_however_large_a_lot_is() {
+        for n in 1..=8 {
+            assert_eq!(power(n, 0, 1 << 14, 1, 1 << 60), 0, "power {n}");
         }
     }
 
