@@ -541,6 +541,19 @@ fn rule_08_taking() {
         2s  ?     a has 95.02 USDT
         ",
     );
+    // A market order may spend the last of the money.
+    both(
+        &plain(),
+        "
+        0s  book  bid 8 @ 100.0 | ask 2 @ 101.0, 3 @ 102.0
+        0s  fund  a 303 USDT
+        1s  a1    buy 3 market                      -> a1 rejected: insufficient balance
+        2s  a2    buy 2 market                      -> a2 open; a2 fills 2 @ 101 taker leaves 0
+        3s  frame ask 4 @ 101.0
+        3s  a3    buy 1 market                      -> a3 open; a3 fills 1 @ 101 taker leaves 0
+        3s  ?     a has 0 USDT, a holds 0 USDT
+        ",
+    );
 }
 
 #[test]
