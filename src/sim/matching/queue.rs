@@ -246,6 +246,17 @@ mod tests {
     }
 
     #[test]
+    fn what_does_not_fit_behind_goes_ahead() {
+        let lot = q(10);
+        // Power 2: 9/13 of 450 is more than the 300 behind. Log: 0.3 of 450 is more than the 100 behind.
+        for (law, ahead, unit) in [(Law::Power(2), 200, 1.0), (Law::Log, 400, 1.0 / 102_400.0)] {
+            let model = QueueModel::Probabilistic(law);
+            let moved = shrink(model, Place::behind(q(ahead), lot), by(500, 0, 450, 50), lot, unit);
+            assert_eq!(moved, Place::behind(q(50), lot), "{law:?}");
+        }
+    }
+
+    #[test]
     fn less_than_a_lot_behind_fits_however_large_a_lot_is() {
         for n in 1..=8 {
             assert_eq!(power(n, 0, 1 << 14, 1, 1 << 60), 0, "power {n}");
