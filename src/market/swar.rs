@@ -1,11 +1,16 @@
-//! Numbers read eight bytes at a time, with every byte checked. `None` means: let the general parser look.
+//! Text looked at eight bytes at a time, and the numbers read from it so, with every byte checked. `None` means: let
+//! the general parser look.
+//!
+//! What is found of a word is told as a flag: the high bit of each byte it is true of, the first byte lowest.
 
 /// `0` in every byte.
-const ZEROS: u64 = 0x3030_3030_3030_3030;
-const LOW: u64 = 0x7f7f_7f7f_7f7f_7f7f;
-const HIGH: u64 = 0x8080_8080_8080_8080;
-/// Added to a byte of up to 127, it sets the high bit of all but 0 to 9.
-const TO_TEN: u64 = 0x7676_7676_7676_7676;
+pub(crate) const ZEROS: u64 = every(b'0');
+const HIGH: u64 = every(0x80);
+
+/// A byte in all eight places.
+pub(crate) const fn every(byte: u8) -> u64 {
+    u64::from_le_bytes([byte; 8])
+}
 
 /// The powers of ten that fit.
 pub(crate) const POWERS: [i64; 19] = {
@@ -18,10 +23,23 @@ pub(crate) const POWERS: [i64; 19] = {
     powers
 };
 
-/// The high bit of every byte of `digits` (text less [`ZEROS`]) that is no digit.
+/// Flags the bytes of `digits` (text less [`ZEROS`]) that are no digit.
 #[inline(always)]
-const fn odd_bytes(digits: u64) -> u64 {
-    (((digits & LOW) + TO_TEN) | digits) & HIGH
+pub(crate) const fn odd_bytes(digits: u64) -> u64 {
+    // Added to a byte of up to 127, 118 sets the high bit of all but 0 to 9.
+    (((digits & !HIGH) + every(128 - 10)) | digits) & HIGH
+}
+
+/// Flags the first byte below `limit` (at most 128) rightly; those behind it may be flagged too, by a borrow.
+#[inline(always)]
+pub(crate) const fn below(word: u64, limit: u8) -> u64 {
+    word.wrapping_sub(every(limit)) & !word & HIGH
+}
+
+/// Flags the first byte that is `byte`, as [`below`] does.
+#[inline(always)]
+pub(crate) const fn equal(word: u64, byte: u8) -> u64 {
+    below(word ^ every(byte), 1)
 }
 
 /// Eight digits, the first in the lowest byte, each less `0` (Lemire, "Quickly parsing eight digits", 2022).

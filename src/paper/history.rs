@@ -126,8 +126,8 @@ impl History {
 fn add(volumes: &mut VecDeque<Volume>, row: &FillRow) {
     let hour = Timestamp::from_nanos(row.at.nanos().div_euclid(HOUR).saturating_mul(HOUR));
     let instrument = row.fill.instrument;
-    let known = volumes.iter_mut().rev().take_while(|(at, _, _)| *at >= hour);
-    match known.into_iter().find(|(at, id, _)| (*at, *id) == (hour, instrument)) {
+    let mut known = volumes.iter_mut().rev().take_while(|(at, _, _)| *at >= hour);
+    match known.find(|(at, id, _)| (*at, *id) == (hour, instrument)) {
         Some((_, _, sum)) => *sum += row.fill.quote,
         None => volumes.push_back((hour, instrument, row.fill.quote)),
     }

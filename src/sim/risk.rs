@@ -217,12 +217,12 @@ impl SimulatedExchange {
             self.positions.doubt(account);
         }
         let Some(mark) = self.positions.mark(market) else { return };
-        let watch = &self.positions.watch[market.index()];
+        let watch = &mut self.positions.watch[market.index()];
         if watch.is_quiet(mark.price) {
             return;
         }
         let mut due = std::mem::take(&mut self.positions.due);
-        self.positions.watch[market.index()].due(mark.price, &mut due);
+        watch.due(mark.price, &mut due);
         for account in due.iter().copied() {
             self.check_account(account, updates);
             self.positions.set_bounds(&mut self.accounts, account);

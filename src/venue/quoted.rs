@@ -4,16 +4,8 @@
 //! looked for alone, or guessed where neighbours are as long, and the digits are looked at while the next is read.
 //! Never here: numbers with signs or exponents, or of many digits. `None` means: let the general parser look.
 
-use crate::market::swar::{POWERS, eight};
+use crate::market::swar::{POWERS, ZEROS, eight, equal, odd_bytes};
 
-/// `0` in every byte.
-const ZEROS: u64 = 0x3030_3030_3030_3030;
-/// `"` in every byte.
-const QUOTES: u64 = 0x2222_2222_2222_2222;
-const ONES: u64 = 0x0101_0101_0101_0101;
-const HIGH: u64 = 0x8080_8080_8080_8080;
-/// Added to a byte of up to 127, it sets the high bit of all but 0 to 9.
-const TO_TEN: u64 = 0x7676_7676_7676_7676;
 /// The letters of a word.
 const WORD: usize = 8;
 
@@ -28,12 +20,7 @@ fn word(frame: &[u8], at: usize) -> Option<u64> {
 pub(super) fn length(frame: &[u8], at: usize) -> Option<usize> {
     let letters: &[u8; 2 * WORD] = frame.get(at..)?.first_chunk()?;
     let both = u128::from_le_bytes(*letters);
-    // The lowest bit is that of the first quote; a carry only runs to bytes behind it.
-    let quotes = |word: u64| {
-        let other = word ^ QUOTES;
-        other.wrapping_sub(ONES) & !other & HIGH
-    };
-    let (first, second) = (quotes(both as u64), quotes((both >> 64) as u64));
+    let (first, second) = (equal(both as u64, b'"'), equal((both >> 64) as u64, b'"'));
     let len = match first {
         0 => WORD + second.trailing_zeros() as usize / 8,
         first => first.trailing_zeros() as usize / 8,
@@ -82,9 +69,8 @@ impl Part {
     fn read(word: u64, len: usize) -> Option<Self> {
         let before = WORD.checked_sub(len).filter(|before| *before < WORD)?;
         let digits = (word ^ ZEROS) & (!0 << (8 * before));
-        let odd = (digits & !HIGH).wrapping_add(TO_TEN) | digits;
         // A one in the lowest bit of the byte that is no digit.
-        let point = (odd & HIGH) >> 7;
+        let point = odd_bytes(digits) >> 7;
         let places = point.wrapping_mul(0xff);
         // It is a point, and the only one.
         if point & point.wrapping_sub(1) != 0 || digits & places != point.wrapping_mul(u64::from(b'.' ^ b'0'))

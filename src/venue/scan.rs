@@ -6,7 +6,7 @@
 
 use super::quoted;
 use crate::market::decimal::parse_units;
-use crate::market::swar::{self, Number, POWERS, eight};
+use crate::market::swar::{self, Number, POWERS, ZEROS, eight, odd_bytes};
 use crate::market::{EventLog, MarketEvent, Price, Qty, Side, Timestamp};
 
 /// A place in a frame, moving to its end.
@@ -403,10 +403,8 @@ fn odd_bare_number(frame: &[u8], from: usize, mut at: usize, scale: u8) -> Optio
 fn digits(frame: &[u8], from: usize, value: u64) -> Option<(u64, usize)> {
     let (mut value, mut at) = (value, from);
     while let Some(word) = frame.get(at..at + 8).and_then(|bytes| bytes.try_into().ok()) {
-        let digits = u64::from_le_bytes(word) ^ 0x3030_3030_3030_3030;
-        // The lowest high bit is that of the first byte that is no digit; a carry only runs to bytes behind it.
-        let others = (digits.wrapping_add(0x7676_7676_7676_7676) | digits) & 0x8080_8080_8080_8080;
-        let len = others.trailing_zeros() / 8;
+        let digits = u64::from_le_bytes(word) ^ ZEROS;
+        let len = odd_bytes(digits).trailing_zeros() / 8;
         if len == 0 {
             return Some((value, at));
         }

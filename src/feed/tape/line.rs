@@ -13,6 +13,8 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::Direction;
+use crate::market::decimal::parse_units;
+use crate::market::swar::{below, equal};
 use crate::market::{Pair, Timestamp};
 use crate::venue::Frame;
 
@@ -185,9 +187,7 @@ fn integer(text: &[u8]) -> Option<(i64, &[u8])> {
     if len == 0 || len > 19 || leading_zero {
         return None;
     }
-    let digits = text[..len].iter().map(|digit| i64::from(digit - b'0'));
-    let number = digits.into_iter().try_fold(0_i64, |all, digit| all.checked_mul(10)?.checked_add(digit))?;
-    Some((number, &text[len..]))
+    Some((parse_units(&text[..len], 0).ok()?, &text[len..]))
 }
 
 /// So many bytes are looked at together.
@@ -227,13 +227,9 @@ fn unescape(body: &[u8], text: &mut Vec<u8>) -> Option<()> {
     Some(())
 }
 
-/// How many bytes, from the lowest on, are neither a backslash nor a quote nor a control character.
+/// How many bytes, from the first on, are neither a backslash nor a quote nor a control character.
 fn plain_bytes(word: u64) -> usize {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    // A byte below `limit` has its high bit set then; so may bytes above the first one, which do not count.
-    let below = |word: u64, limit: u8| word.wrapping_sub(ONES * u64::from(limit)) & !word;
-    let is = |byte: u8| below(word ^ (ONES * u64::from(byte)), 1);
-    let found = (below(word, b' ') | is(b'\\') | is(b'"')) & (ONES << 7);
+    let found = below(word, b' ') | equal(word, b'\\') | equal(word, b'"');
     found.trailing_zeros() as usize / STRIDE
 }
 
