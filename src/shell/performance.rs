@@ -53,9 +53,12 @@ impl Volume {
         self.amount += trade.base;
     }
 
-    /// The average price; `None` without a fill.
+    /// The average price, to 20 digits; `None` without a fill.
+    ///
+    /// What 1,000 dollars buy at 32180 has no end in decimals, and dividing by it gives 32179.99…: the last digits of a
+    /// [`Decimal`] are not a price's.
     pub fn average(&self) -> Option<Decimal> {
-        self.turnover.checked_div(self.amount)
+        self.turnover.checked_div(self.amount)?.round_sf(20)
     }
 }
 
@@ -249,6 +252,26 @@ mod tests {
         );
         assert_eq!(now.buys.average(), Some(decimal("2500")));
         assert_eq!(Performance::of(&pair, &[], decimal("1"), decimal("1"), decimal("1")), None);
+    }
+
+    #[test]
+    fn one_price_is_its_own_average() {
+        for price in ["32180", "32180.5", "0.00002341", "7"].map(decimal) {
+            let quote = decimal("1000");
+            let base = quote / price;
+            let trade = Traded {
+                side: TradeType::Buy,
+                price,
+                base,
+                quote,
+                fee: decimal("0"),
+                fee_asset: Asset::new("XBT"),
+            };
+            let mut volume = Volume::default();
+            volume.add(&trade);
+            volume.add(&trade);
+            assert_eq!(volume.average(), Some(price));
+        }
     }
 
     #[test]
