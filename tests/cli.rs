@@ -474,6 +474,49 @@ fn bitgets_contracts_on_usd_settle_in_their_coin() {
     assert!(coin(1) > dec("0.099") && coin(1) < dec("0.101"), "{}", coin(1));
 }
 
+/// A long and a short of one contract, held apart: each pays its fees and gains for itself. What says neither `open` nor
+/// `close` opens.
+#[test]
+fn in_hedge_mode_an_order_opens_unless_it_says_close() {
+    let run = Run::new();
+    let commands = "position_mode hedge; leverage BTC-USDT 10; buy 0.2 BTC-USDT market; sell 0.1 BTC-USDT market; \
+                    positions; sell 0.2 BTC-USDT market close; positions; buy 0.1 BTC-USDT market close; positions; \
+                    sell 0.1 BTC-USDT market close; history; balance";
+    let said = run.show(&[
+        "connect",
+        "bitget_perpetual_paper_trade",
+        "--demo",
+        "--balance",
+        "USDT=10000",
+        "--json",
+        "-c",
+        commands,
+    ]);
+    // There is nothing to close any more when the last is sent.
+    assert!(said.starts_with("exit 1"), "{said}");
+    let said = lines(&said);
+    let held = |at: usize| {
+        let rows = answer(&said, "positions", at)["positions"].as_array().unwrap().clone();
+        rows.iter().map(|row| (row["side"].clone(), row["amount"].clone())).collect::<Vec<_>>()
+    };
+    let (long, short) = (("long".into(), "0.2".into()), ("short".into(), "-0.1".into()));
+    assert_eq!(held(0), [long, short.clone()]);
+    assert_eq!(held(1), [short]);
+    assert_eq!(held(2), []);
+    let price = |command: &str, at: usize| number(&answer(&said, command, at)["order"]["avg_price"]);
+    let dec = |text: &str| text.parse::<rust_decimal::Decimal>().unwrap();
+    let (bought, sold) = (price("buy", 0) * dec("0.2"), price("sell", 0) * dec("0.1"));
+    let (sold_out, bought_back) = (price("sell", 1) * dec("0.2"), price("buy", 1) * dec("0.1"));
+    let gained = sold_out - bought + sold - bought_back;
+    let fees = (bought + sold + sold_out + bought_back) * dec("0.0006");
+    let history = &answer(&said, "history", 0)["pairs"][0];
+    // A fee is rounded at each of the prices that a market order walks.
+    assert!((number(&history["total_pnl"]) - (gained - fees)).abs() < dec("0.000001"), "{history}");
+    let left = &answer(&said, "balance", 0)["balances"][0];
+    assert_eq!(number(&left["total"]), dec("10000") + number(&history["total_pnl"]));
+    assert_eq!(left["total"], left["available"]);
+}
+
 /// The words of orders that few venues have: `show`, `trail`, `all … close`.
 #[test]
 fn few_orders_have_words_of_their_own() {

@@ -31,7 +31,8 @@ trail D  a stop that stays D behind the last price and never goes back; trail 1%
          trail 1% from P begins when the last price has been at P
 by last|mark|index       after stop, take_profit or trail: the price to look at, in perpetuals
 show A   shows A of it at a time, hides the rest (iceberg); what is shown anew joins the back of the queue
-open|close|reduce_only   in perpetuals: close and reduce_only only take from a position; hedge mode needs one
+open|close|reduce_only   in perpetuals: close and reduce_only only take from a position; in hedge mode
+                         an order that says nothing opens
 AMOUNT all with close    the whole position, however large it is when the order trades
 stp      what happens where it meets an own order: none, taker, maker, both
 e.g. buy 0.01 BTC-USDT at 1 ticks below best

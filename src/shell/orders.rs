@@ -9,9 +9,11 @@ use serde_json::{Value, json};
 use super::order_line::{BestPrices, OrderLine, by_word, kind_words, reach_words, unit};
 use super::table::{Shape, Table, exact};
 use super::{Reply, Shell, ShellError, account, life, time, usage, words};
-use crate::connector::{CallbackRate, Connector, OrderRequest, OrderState, PriceType, TradeType};
-use crate::market::{Instrument, Timestamp, parse_duration};
-use crate::order::{ClientOrderId, OrderId, OrderKind, RejectReason, TimeInForce, TriggerBy};
+use crate::connector::{
+    CallbackRate, Connector, OrderRequest, OrderState, PositionAction, PriceType, TradeType,
+};
+use crate::market::{Instrument, Pair, Timestamp, parse_duration};
+use crate::order::{ClientOrderId, OrderId, OrderKind, PositionMode, RejectReason, TimeInForce, TriggerBy};
 use crate::paper::{Known, Pace, PaperExchange, Stop, special_of};
 use crate::sim::{OrderEvent, OrderLimits};
 
@@ -24,7 +26,11 @@ impl Shell {
         let connector = &mut opened.connector;
         let price = |kind| connector.get_price_by_type(&line.pair, kind);
         let best = BestPrices { bid: price(PriceType::BestBid)?, ask: price(PriceType::BestAsk)? };
-        let (request, sentence) = line.resolve(&instrument, best, connector.now())?;
+        let (mut request, sentence) = line.resolve(&instrument, best, connector.now())?;
+        if request.position == PositionAction::Nil && self.hedges(&line.pair)? {
+            // What Hummingbot's scripts mean by an order that says neither.
+            request.position = PositionAction::Open;
+        }
         self.check_offered(&request, &instrument)?;
         let connector = &mut self.opened_mut()?.connector;
         let client_id = connector.place(request.clone())?;
@@ -38,6 +44,17 @@ impl Shell {
             Some(why) => Err(ShellError(format!("order {number} was refused: {why}"))),
             None => Ok(reply),
         }
+    }
+
+    /// Whether a pair's long and short are held apart.
+    fn hedges(&self, pair: &Pair) -> Result<bool, ShellError> {
+        let connector = &self.opened()?.connector;
+        let paper = connector.handle().lock();
+        let account = paper.trader(connector.session()).map(|trader| trader.account);
+        let mode = account
+            .zip(paper.names().find(pair))
+            .map(|(account, (id, _))| paper.sim().position_mode(account, id));
+        Ok(mode == Some(PositionMode::Hedge))
     }
 
     /// Refuses what the exchange does not have, and a trail behind a price that is not there yet.
