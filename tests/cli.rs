@@ -595,7 +595,8 @@ fn bitmarts_perpetuals_open_beside_its_spot_market() {
     let run = Run::new();
     let commands = "ticker bitmart_perpetual:BTC-USDT; step 30s; trades bitmart_perpetual:ETH-USDT; \
                     rules BTC-USDT; bitmart_perpetual: rules; balance; buy 0.1 BTC-USDT; buy 1 bitmart_perpetual:BTC-USDT; \
-                    bitmart_perpetual: positions; positions; bitmart_perpetual: run";
+                    bitmart_perpetual: positions; positions; leverage ETH-USDT 5; funding BTC-USDT; orders; history; status; \
+                    bitmart_perpetual: run";
     let connect = ["connect", "bitmart_paper_trade", "--demo", "-c", commands];
     let said = run.show(&connect);
     for words in [
@@ -606,12 +607,17 @@ fn bitmarts_perpetuals_open_beside_its_spot_market() {
         "filled 0.1 BTC at",
         "filled 1 contracts at",
         "BTC-USDT  long  1 contracts",
-        "no perpetual is connected; spot has balances",
+        "Leverage of ETH-USDT: 5x",
+        "Funding of BTC-USDT:",
+        "\nbitmart_perpetual:\nNo open orders.",
+        "bitmart_perpetual_paper_trade / BTC-USDT",
         "run: both markets have one time; say it without the market's name",
         "exit 1",
     ] {
         assert!(said.contains(words), "{words:?} is not in\n{said}");
     }
+    // With its name or without, positions are those of the contracts; `status` lists them too.
+    assert_eq!(said.matches("BTC-USDT  long  1 contracts").count(), 3, "{said}");
     // The market beside has followed to the time of the first.
     assert!(said.contains("  00:00:29.") || said.contains("  00:00:30."), "{said}");
     assert_eq!(said.matches("Exchanges Total: $ ").count(), 1, "{said}");

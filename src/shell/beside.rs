@@ -1,8 +1,9 @@
 //! The market beside: `bitmart_paper_trade` is a spot account and, in the same shell, one for BitMart's perpetuals.
 //!
 //! A command is meant for the market beside where a word of it names that market: `ticker bitmart_perpetual:BTC-USDT`, or
-//! `bitmart_perpetual: orders` where there is no pair. Everything else is meant for the first. Both have one time: the
-//! market that a command is not meant for follows when it is next looked at.
+//! `bitmart_perpetual: orders` where there is no pair; and where only contracts know it, as `positions`. What lists an
+//! account (`balance`, `orders`, `history`, `status`) lists both. Everything else is meant for the first. Both have one
+//! time: the market that a command is not meant for follows when it is next looked at.
 
 use rust_decimal::Decimal;
 use serde_json::Value;
@@ -15,6 +16,12 @@ use crate::paper::Pacer;
 
 /// Commands that let time pass: they are said to the first market, and the other one follows.
 const OF_TIME: [&str; 5] = ["step", "run", "speed", "pause", "play"];
+
+/// Commands that only contracts know.
+const OF_CONTRACTS: [&str; 4] = ["positions", "leverage", "position_mode", "funding"];
+
+/// Commands that tell of both accounts, one under the other.
+const OF_BOTH: [&str; 3] = ["orders", "history", "status"];
 
 /// What the last line of `balance` begins with.
 pub(super) const EXCHANGES_TOTAL: &str = "Exchanges Total: $ ";
@@ -76,9 +83,13 @@ impl Shell {
             return Err(ShellError("which command? as in `bitmart_perpetual: orders`".to_owned()));
         };
         let name = name.to_ascii_lowercase();
-        if meant.iter().all(Option::is_none) {
+        if meant.iter().all(Option::is_none) && !self.only_beside(&name) {
             let reply = self.dispatch(&name, rest)?;
-            return if name == "balance" && rest.is_empty() { self.add_balances(reply) } else { Ok(reply) };
+            return match name.as_str() {
+                "balance" if rest.is_empty() => self.add_balances(reply),
+                all if rest.is_empty() && OF_BOTH.contains(&all) => self.add_beside(all, reply),
+                _ => Ok(reply),
+            };
         }
         if OF_TIME.contains(&name.as_str()) {
             return Err(ShellError(format!(
@@ -90,6 +101,14 @@ impl Shell {
 
     fn rest_of<'w>(&self, word: &'w str) -> Option<&'w str> {
         self.beside.as_ref()?.rest(word)
+    }
+
+    /// Whether a command is for contracts, and there are none but beside.
+    fn only_beside(&self, name: &str) -> bool {
+        let has_contracts = |opened: &Opened| !opened.connector.supported_position_modes().is_empty();
+        OF_CONTRACTS.contains(&name)
+            && self.opened.as_ref().is_some_and(|first| !has_contracts(first))
+            && self.beside.as_ref().is_some_and(|beside| has_contracts(&beside.opened))
     }
 
     /// Puts the market beside in the first one's place for a command.
@@ -121,6 +140,17 @@ impl Shell {
         beside.lock().advance_to(now)?;
         let now = beside.lock().now();
         Ok(first.lock().advance_to(now)?)
+    }
+
+    /// What a command says of the account beside, under what it says of the first.
+    fn add_beside(&mut self, command: &str, mut reply: Reply) -> Result<Reply, ShellError> {
+        let Some(name) = self.beside.as_ref().map(|beside| beside.name.clone()) else { return Ok(reply) };
+        let beside = self.on_beside(|shell| shell.dispatch(command, &[]))?;
+        reply.text.push_str(&format!("\n{name}:\n{}", beside.text));
+        if let Value::Object(fields) = &mut reply.json {
+            fields.insert("beside".to_owned(), beside.json);
+        }
+        Ok(reply)
     }
 
     /// The balances of the account beside, under those of the first.

@@ -47,7 +47,7 @@ pub(super) const TOPICS: &[Topic] = &[
         "opens a connector; without NAME lists them",
         "bitmart_paper_trade opens BitMart's perpetuals beside its spot market, where the sources hold them: name the\n\
          market with the pair, as in `ticker bitmart_perpetual:BTC-USDT`, or before the command, as in\n\
-         `bitmart_perpetual: orders`",
+         `bitmart_perpetual: cancel all`; positions, leverage, position_mode and funding mean it without a name",
     ),
     topic(
         "balance",
