@@ -251,8 +251,12 @@ mod tests {
         // Power 2: 9/13 of 450 is more than the 300 behind. Log: 0.3 of 450 is more than the 100 behind.
         for (law, ahead, unit) in [(Law::Power(2), 200, 1.0), (Law::Log, 400, 1.0 / 102_400.0)] {
             let model = QueueModel::Probabilistic(law);
-            let moved = shrink(model, Place::behind(q(ahead), lot), by(500, 0, 450, 50), lot, unit);
-            assert_eq!(moved, Place::behind(q(50), lot), "{law:?}");
+            // More may stand free afterwards than is left of what stood there: what own orders had taken came back.
+            for after in [50, 300] {
+                let moved = shrink(model, Place::behind(q(ahead), lot), by(500, 0, 450, after), lot, unit);
+                // Five lots; the floats of the logarithm may round up by the smallest part.
+                assert!(matches!(moved.parts(), Some(5_120..=5_121)), "{law:?} {after}: {moved:?}");
+            }
         }
     }
 
