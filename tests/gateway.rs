@@ -176,6 +176,67 @@ fn the_control_interface_opens_to_the_token_alone() {
 }
 
 #[test]
+fn what_the_control_interface_refuses_changes_nothing() {
+    let served = Served::start(&["bitmex_perpetual_paper_trade", "--paused", "--speed", "3"]);
+    let token = [("Authorization", "Bearer T")];
+    let state = || {
+        let accounts = served.json("GET", "/papertape/accounts", &token, "");
+        (served.clock(&json!({}))["speed"].clone(), accounts)
+    };
+    let before = state();
+    for (path, body) in [
+        ("clock", r#"{"speed":"7","advance_ms":-1}"#),
+        ("clock", r#"{"speed":"7","until":"yesterday"}"#),
+        ("clock", r#"{"speed":"7","advance_ms":1,"advance_messages":1}"#),
+        // BitMEX has no USDT here, and BitMart no XBT.
+        ("deposit", r#"{"account":"default","asset":"USDT","amount":"1"}"#),
+        ("deposit", r#"{"account":"default","asset":"XBT","amount":"1"}"#),
+        ("reset", r#"{"account":"default","balances":{"USDT":"1"}}"#),
+        ("reset", r#"{"account":"default","balances":{"USDT":"-1"}}"#),
+        ("accounts", r#"{"account":"bob","balances":{"XBT":"1"}}"#),
+        ("accounts", r#"{"account":"bob","key":"paper-key"}"#),
+    ] {
+        let (status, _, reply) = served.ask("POST", &format!("/papertape/{path}"), &token, body);
+        assert_eq!(status, 400, "{path} {body}: {reply}");
+        assert_eq!(state(), before, "{path} {body}");
+    }
+}
+
+#[test]
+fn a_reset_leaves_nothing_of_orders_and_positions() {
+    let served = Served::start(&["bitmart_perpetual_paper_trade", "--warmup", "1m", "--rate-limits", "off"]);
+    let post = |path: &str, body: &str| {
+        let reply = served.signed("POST", &format!("/contract/private/{path}"), body);
+        assert_eq!(reply["code"], 1000, "{path} {body}: {reply}");
+    };
+    for margin in ["cross", "isolated"] {
+        post("submit-leverage", &format!(r#"{{"symbol":"BTCUSDT","leverage":"10","open_type":"{margin}"}}"#));
+        let order = format!(
+            r#"{{"symbol":"BTCUSDT","side":1,"type":"market","size":20,"open_type":"{margin}","leverage":"10"}}"#
+        );
+        post("submit-order", &order);
+        post(
+            "submit-order",
+            r#"{"symbol":"BTCUSDT","side":1,"type":"limit","size":5,"price":"100","mode":1}"#,
+        );
+        let held = served.signed("GET", "/contract/private/position?symbol=BTCUSDT", "");
+        assert_eq!(held["data"][0]["current_amount"], "20", "{held}");
+        let reset = r#"{"account":"default","mount":"/bitmart","balances":{"USDT":"1234.5"}}"#;
+        served.json("POST", "/papertape/reset", &[("Authorization", "Bearer T")], reset);
+        assert_eq!(served.signed("GET", "/contract/private/position", "")["data"], json!([]));
+        assert_eq!(served.signed("GET", "/contract/private/get-open-orders", "")["data"], json!([]));
+        let assets = served.signed("GET", "/contract/private/assets-detail", "");
+        let usdt = &assets["data"][0];
+        assert_eq!(
+            (&usdt["currency"], &usdt["equity"]),
+            (&json!("USDT"), &json!("1234.5")),
+            "{margin} {assets}"
+        );
+        assert_eq!(usdt["available_balance"], "1234.5", "{margin} {assets}");
+    }
+}
+
+#[test]
 fn in_lock_step_the_market_waits_and_ends_the_same() {
     let play = || {
         let served = Served::start(&["--paused", "--keep-time", "--rate-limits", "off"]);

@@ -921,6 +921,7 @@ enum Act {
     Book(i64),
     Print(Side, i64, i64),
     Cancel(u32),
+    Flatten(u32),
     Wait(u64),
 }
 
@@ -948,6 +949,7 @@ fn act() -> impl Strategy<Value = Act> {
         2 => (9_600..10_400_i64).prop_map(Act::Book),
         2 => (side(), 9_500..10_500_i64, 1..600_i64).prop_map(|(s, p, q)| Act::Print(s, p, q)),
         1 => who().prop_map(Act::Cancel),
+        1 => who().prop_map(Act::Flatten),
         1 => (1..40_000_u64).prop_map(Act::Wait),
     ]
 }
@@ -997,6 +999,13 @@ fn play(scene: &mut Scene, act: &Act) {
         }
         Act::Cancel(who) => {
             scene.send(AccountId(who), RequestBody::CancelAll { instrument: None });
+        }
+        Act::Flatten(who) => {
+            let equity = |scene: &Scene| scene.total(AccountId(who));
+            let before = equity(scene);
+            scene.apply(Input::Admin(Admin::Flatten(AccountId(who))));
+            assert!(scene.sim.positions(AccountId(who), ONE).iter().all(|state| state.qty.is_zero()));
+            assert_eq!(equity(scene), before, "nobody gains");
         }
         Act::Wait(seconds) => scene.wait(seconds),
     }

@@ -15,6 +15,7 @@ mod outlet;
 pub mod server;
 mod socket;
 
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, AtomicUsize};
 
 use crate::market::Timestamp;
@@ -30,6 +31,8 @@ pub struct Gateway {
     pub halls: Vec<Hall>,
     /// The time of all of them.
     pub clock: Clock,
+    /// Who changes accounts of several exchanges does it alone: what was found to be possible stays so.
+    changes: Mutex<()>,
     /// What opens the control interface.
     pub token: String,
     /// Names of hosts that are this machine's, beside its addresses.
@@ -60,7 +63,7 @@ pub struct Counts {
 impl Gateway {
     /// Serves these exchanges; the control interface opens to `token`.
     pub fn new(halls: Vec<Hall>, clock: Clock, token: String) -> Self {
-        Self { halls, clock, token, hosts: Vec::new(), counts: Counts::default() }
+        Self { halls, clock, changes: Mutex::new(()), token, hosts: Vec::new(), counts: Counts::default() }
     }
 
     /// One number for the state of all exchanges.

@@ -445,6 +445,7 @@ impl SimulatedExchange {
                 }
             }
             Admin::Hold(kept) => self.hold_position(kept, updates),
+            Admin::Flatten(account) => self.flatten(*account, updates),
             Admin::EndSession(account) => self.end_all(*account, None, CancelReason::SessionEnded, updates),
         }
     }

@@ -490,6 +490,26 @@ impl SimulatedExchange {
         self.book_margin(account, market, settle, put_aside, updates);
     }
 
+    /// Ends an account's positions at what they cost.
+    pub(super) fn flatten(&mut self, account: AccountId, updates: &mut Vec<Update>) {
+        let all = Qty::from_units(i64::MAX);
+        let markets: Vec<InstrumentId> = self
+            .positions
+            .holdings(account)
+            .filter(|(_, holding)| !holding.is_flat())
+            .map(|(id, _)| id)
+            .collect();
+        for market in markets {
+            let Some(settle) = self.positions.contract(market).map(|contract| contract.settle) else {
+                continue;
+            };
+            let gone = (0..2).filter_map(|leg| self.positions.take_away(account, market, leg, all));
+            let put_aside = gone.fold(Money::ZERO, |sum, leg| sum + leg.margin + leg.reserve);
+            self.book_margin(account, market, settle, -put_aside, updates);
+        }
+        self.settle_positions(updates);
+    }
+
     /// Carries out a setting. Refused ones change nothing.
     pub(super) fn set(
         &mut self,

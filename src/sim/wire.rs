@@ -138,6 +138,8 @@ pub enum Admin {
     },
     /// Cancels everything an account has open, as `SessionEnded`.
     EndSession(AccountId),
+    /// An account's positions end at what they cost: nobody gains, and what was put aside for them is free.
+    Flatten(AccountId),
     /// An account goes on with a position of an earlier session; nothing happens where it cannot be one.
     Hold(Box<KeptPosition>),
 }

@@ -172,7 +172,7 @@ impl NaiveExchange {
                 self.row(Owner::Account(account), asset, amount.0, 0, Cause::Deposit, 0, 0, None);
                 self.row(Owner::Deposits, asset, -amount.0, 0, Cause::Deposit, 0, 0, None);
             }
-            Admin::Hold(_) => unreachable!("scenarios are of spot"),
+            Admin::Hold(_) | Admin::Flatten(_) => unreachable!("scenarios are of spot"),
             Admin::EndSession(account) => {
                 for id in self.orders_of(account, None) {
                     self.cancel(id, CancelReason::SessionEnded, 0);

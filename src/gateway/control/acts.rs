@@ -82,9 +82,6 @@ pub(super) async fn move_clock(asked: &Asked<'_>) -> Answer {
     }
     let pace = text(body, "speed")?.map(|text| text.parse::<Pace>().map_err(wrong)).transpose()?;
     let paused = flag(body, "paused")?;
-    if pace.is_some() || paused.is_some() {
-        gateway.clock.set(pace, paused, &gateway.halls);
-    }
     let ms = count(body, "advance_ms")?;
     let messages = count(body, "advance_messages")?;
     let until = text(body, "until")?.map(|text| text.parse::<Timestamp>()).transpose();
@@ -106,6 +103,10 @@ pub(super) async fn move_clock(asked: &Asked<'_>) -> Answer {
         }
         (None, None) => None,
     };
+    // All of it has been understood: now it happens.
+    if pace.is_some() || paused.is_some() {
+        gateway.clock.set(pace, paused, &gateway.halls);
+    }
     let moved = match (by, messages) {
         (Some(by), _) => blocking(gateway, move |gateway| gateway.clock.advance(by, &gateway.halls)).await?,
         (None, Some(messages)) => {
@@ -180,8 +181,9 @@ pub(super) fn open_account(asked: &Asked<'_>) -> Answer {
     let (key, secret, passphrase) = (field("key")?, field("secret")?, field("passphrase")?);
     let balances = asked.body.get("balances").cloned().unwrap_or_else(|| json!({}));
     let halls = halls(asked)?;
+    let _one_at_a_time = asked.gateway.changes.lock();
+    // What cannot be is found before anything is changed, here and below.
     for hall in &halls {
-        // What cannot be is found before anything is changed.
         let taken = |access: &mut crate::venue::api::Access, paper: &mut PaperExchange| {
             if access.accounts.iter().any(|account| account.name == name) {
                 return Err(format!("account {name:?} is there already"));
@@ -223,12 +225,19 @@ fn account_of(access: &crate::venue::api::Access, name: &str) -> Result<Account,
 /// Gives an account money, or takes it where the amount is negative.
 pub(super) fn deposit(asked: &Asked<'_>) -> Answer {
     let name = needed(&asked.body, "account")?;
-    let asset = needed(&asked.body, "asset")?;
-    let amount = needed(&asked.body, "amount")?;
-    for hall in halls(asked)? {
+    let amount = json!({ needed(&asked.body, "asset")?: needed(&asked.body, "amount")? });
+    let halls = halls(asked)?;
+    let _one_at_a_time = asked.gateway.changes.lock();
+    for hall in &halls {
+        let known = |access: &mut crate::venue::api::Access, paper: &mut PaperExchange| {
+            account_of(access, &name).and_then(|_| amounts(paper, &amount))
+        };
+        hall.change_access(known).map_err(wrong)?;
+    }
+    for hall in &halls {
         let give = |access: &mut crate::venue::api::Access, paper: &mut PaperExchange| {
             let account = account_of(access, &name)?;
-            for (asset, amount) in amounts(paper, &json!({ &asset: &amount }))? {
+            for (asset, amount) in amounts(paper, &amount)? {
                 let admin = Admin::Deposit { account: account.id, asset, amount };
                 paper.admin(admin).map_err(|error| error.to_string())?;
             }
@@ -239,19 +248,33 @@ pub(super) fn deposit(asked: &Asked<'_>) -> Answer {
     Ok(looks::accounts(asked.gateway))
 }
 
-/// Cancels what an account has open and gives it these balances; assets that are not named are left with nothing.
+/// Cancels what an account has open, ends its positions and gives it these balances; assets that are not named are left
+/// with nothing.
 pub(super) fn reset(asked: &Asked<'_>) -> Answer {
     let name = needed(&asked.body, "account")?;
     let balances = asked.body.get("balances").cloned().unwrap_or_else(|| json!({}));
-    for hall in halls(asked)? {
+    let halls = halls(asked)?;
+    let _one_at_a_time = asked.gateway.changes.lock();
+    let wanted = |paper: &PaperExchange| {
+        let wanted = amounts(paper, &balances)?;
+        match wanted.iter().any(|(_, amount)| *amount < Money::ZERO) {
+            true => Err("balances: an amount is negative".to_owned()),
+            false => Ok(wanted),
+        }
+    };
+    for hall in &halls {
+        let known = |access: &mut crate::venue::api::Access, paper: &mut PaperExchange| {
+            account_of(access, &name).and_then(|_| wanted(paper))
+        };
+        hall.change_access(known).map_err(wrong)?;
+    }
+    for hall in &halls {
         let reset = |access: &mut crate::venue::api::Access, paper: &mut PaperExchange| {
             let account = account_of(access, &name)?;
-            let wanted = amounts(paper, &balances)?;
-            if wanted.iter().any(|(_, amount)| *amount < Money::ZERO) {
-                return Err("balances: an amount is negative".to_owned());
-            }
+            let wanted = wanted(paper)?;
             let failed = |error: crate::paper::PaperError| error.to_string();
             paper.admin(Admin::EndSession(account.id)).map_err(failed)?;
+            paper.admin(Admin::Flatten(account.id)).map_err(failed)?;
             let assets = u16::try_from(paper.names().assets().count()).unwrap_or(u16::MAX);
             for asset in 0..assets {
                 let there = paper.sim().balance(account.id, asset).total;
