@@ -593,3 +593,54 @@ fn a_fee_of_an_own_order_takes_nothing_that_was_sold() {
     });
     assert_eq!(problem, None);
 }
+
+/// What a feed that shows some levels only may say next: events of one message, and how long after the last one.
+fn message() -> impl Strategy<Value = (GroupKind, Vec<MarketEvent>, i64)> {
+    let price = || (PRICE - 6..PRICE + 6).prop_map(Price::from_units);
+    let side = || prop_oneof![Just(Side::Buy), Just(Side::Sell)];
+    let level = (side(), price(), prop_oneof![2 => Just(0), 3 => 1..6_i64])
+        .prop_map(|(side, price, qty)| level(side, price.units(), qty));
+    let trade = (prop::option::of(side()), price(), 1..6_i64).prop_map(|(aggressor, price, qty)| {
+        let id = IdSpan::default();
+        MarketEvent::Trade(Print { aggressor, id, price, qty: Qty::from_units(qty) })
+    });
+    let rare = prop_oneof![Just(MarketEvent::Distrust), any::<bool>().prop_map(MarketEvent::Trading)];
+    let levels = prop::collection::vec(level.clone(), 1..10);
+    let prints = prop::collection::vec(trade.clone(), 1..4);
+    let mixed = prop::collection::vec(prop_oneof![8 => level, 4 => trade, 1 => rare], 1..8);
+    let update =
+        prop_oneof![6 => levels.clone(), 2 => prints, 2 => mixed].prop_map(|all| (GroupKind::Update, all));
+    let whole = levels.prop_map(|all| (GroupKind::Snapshot, all));
+    (prop_oneof![9 => update, 1 => whole], 0..400_000_000_i64)
+        .prop_map(|((kind, all), later)| (kind, all, later))
+}
+
+proptest! {
+    #![proptest_config(cases(400))]
+
+    /// A market in which no order stands takes a shorter way; one with an order far from everything does not. Book,
+    /// memory and what is known of levels that left the window come to the same.
+    #[test]
+    fn an_order_far_away_changes_nothing_of_the_market(
+        levels in 1..5_u32, repairs in any::<bool>(), tape in prop::collection::vec(message(), 1..60),
+    ) {
+        let mut config = config(QueueModel::Conservative);
+        config.markets[0].depth = papertape::market::FeedDepth::Levels(levels);
+        config.crossed = if repairs { papertape::sim::CrossedBook::Repair } else { papertape::sim::CrossedBook::Distrust };
+        let (mut empty, mut ours) = (Table::new(config.clone(), 5), Table::new(config, 5));
+        ours.buy(1, 5, 1);
+        prop_assert_eq!(ours.exchange.open_orders(AccountId(1)).len(), 1);
+        let market = |table: &Table| {
+            let mut state = table.exchange.save().unwrap()["markets"][0].take();
+            state["queues"].take();
+            state
+        };
+        for (kind, events, later) in tape {
+            for table in [&mut empty, &mut ours] {
+                table.now += later;
+                table.group(kind, &events);
+            }
+            prop_assert_eq!(market(&empty), market(&ours));
+        }
+    }
+}

@@ -5,7 +5,7 @@
 //! Never here: orders that fill or move in their queues, money.
 
 use super::{Applied, Market, Touched};
-use crate::market::{Group, GroupKind, MarketEvent, Price, Side, Timestamp};
+use crate::market::{FeedDepth, Group, GroupKind, MarketEvent, Price, Side, Timestamp};
 use crate::sim::CrossedBook;
 
 /// How far a group came without the floor.
@@ -32,6 +32,9 @@ impl Market {
     ) -> Option<Applied> {
         if !self.idle || !self.begin(now, group) {
             return None;
+        }
+        if self.depth != FeedDepth::Full {
+            return self.apply_windowed(now, group, crossed);
         }
         let mut touched = Touched::default();
         for (at, event) in group.events.iter().enumerate() {

@@ -160,7 +160,7 @@ impl Floor<'_> {
         if after.is_zero() && !self.market.in_window(side, before.price) {
             // What was seen before a gap is not of this trusted span.
             if !resync {
-                self.market.stale[side.index()].insert(before.price, before.qty);
+                self.market.stale[side.index()].left(before.price, before.qty);
             }
         } else {
             self.changed(side, before.price, before.qty, after, resync);
@@ -225,7 +225,7 @@ impl Floor<'_> {
         if qty.is_zero() && window.is_some_and(|worst| side.better(worst, price)) {
             // It left the window, which is no shrink.
             if !before.is_zero() {
-                self.market.stale[side.index()].insert(price, before);
+                self.market.stale[side.index()].left(price, before);
             }
         } else {
             self.changed(side, price, before, qty, false);
@@ -237,7 +237,7 @@ impl Floor<'_> {
     fn changed(&mut self, side: Side, price: Price, before: Qty, after: Qty, clamp_only: bool) {
         let at = side.index();
         if self.market.depth != crate::market::FeedDepth::Full && !after.is_zero() {
-            self.market.stale[at].remove(&price);
+            self.market.stale[at].shown(price);
         }
         let queue = self.market.resting[at].queue_at(price);
         if queue.is_none() && self.market.taken[at].is_empty() {

@@ -19,8 +19,9 @@ mod state;
 mod taken;
 mod taking;
 mod thin;
+mod window;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 
 pub(crate) use calm::Calm;
 pub(crate) use floor::{Counters, Floor};
@@ -33,6 +34,7 @@ use queue::Place;
 use resting::Resting;
 use taken::Taken;
 use thin::Thin;
+use window::Unseen;
 
 use super::account::FeeModel;
 use super::schedule::Pending;
@@ -94,7 +96,7 @@ pub(crate) struct Market {
     pub(crate) taken: [Taken; 2],
     memory: [Memory; 2],
     /// Sizes last seen at prices that left the window.
-    stale: [BTreeMap<Price, Qty>; 2],
+    stale: [Unseen; 2],
     /// Orders that wait for their trigger.
     pub(crate) waiting: BTreeSet<OrderId>,
     /// How many of them follow the market.
@@ -115,6 +117,8 @@ pub(crate) struct Market {
     bench: prints::Workbench,
     /// Room for the levels before a snapshot.
     old_levels: Vec<(Side, Level)>,
+    /// Room for what stood at the levels that a group changes.
+    befores: Vec<Qty>,
 }
 
 /// Which sides a group touched.
@@ -180,17 +184,18 @@ impl Market {
             resting,
             taken: [(); 2].map(|()| Taken::new(config.refill)),
             memory: [(); 2].map(|()| Memory::new(config.pairing, config.late_prints)),
-            stale: [BTreeMap::new(), BTreeMap::new()],
+            stale: Side::BOTH.map(|side| Unseen::new(side, tick)),
             waiting: BTreeSet::new(),
             trails: 0,
             door: VecDeque::new(),
             last_trade: None,
             thin: Thin::default(),
-            idle: depth == FeedDepth::Full,
+            idle: has_levels(depth),
             calm: depth == FeedDepth::Full,
             touched: Touched::default(),
             bench: prints::Workbench::default(),
             old_levels: Vec::new(),
+            befores: Vec::new(),
         }
     }
 
@@ -208,16 +213,19 @@ impl Market {
 
     /// Looks anew whether nothing but the book and the memory can change; call it after anything else changed.
     pub(crate) fn refresh_idle(&mut self) {
-        self.calm = self.depth == FeedDepth::Full && self.waiting.is_empty() && self.door.is_empty();
-        self.idle =
-            self.calm && self.resting.iter().all(Resting::is_empty) && self.taken.iter().all(Taken::is_empty);
+        let nobody_waits = self.waiting.is_empty() && self.door.is_empty();
+        self.calm = nobody_waits && self.depth == FeedDepth::Full;
+        self.idle = nobody_waits
+            && has_levels(self.depth)
+            && self.resting.iter().all(Resting::is_empty)
+            && self.taken.iter().all(Taken::is_empty);
     }
 
     /// The book cannot be believed until the next snapshot.
     fn distrust(&mut self) -> Applied {
         self.trusted = false;
         self.memory.iter_mut().for_each(Memory::clear);
-        self.stale.iter_mut().for_each(BTreeMap::clear);
+        self.stale.iter_mut().for_each(Unseen::clear);
         Applied { distrusted: true, ..Applied::default() }
     }
 
@@ -370,21 +378,8 @@ impl Market {
     /// Forgets the sizes last seen at prices that the window shows again.
     fn forget_stale(&mut self) {
         for side in Side::BOTH {
-            let Some(worst) = self.window(side) else {
-                self.stale[side.index()].clear();
-                continue;
-            };
-            let stale = &mut self.stale[side.index()];
-            loop {
-                let nearest = match side {
-                    Side::Buy => stale.last_entry(),
-                    Side::Sell => stale.first_entry(),
-                };
-                match nearest {
-                    Some(entry) if side.at_or_better(*entry.key(), worst) => entry.remove(),
-                    _ => break,
-                };
-            }
+            let worst = self.window(side);
+            self.stale[side.index()].forget(worst);
         }
     }
 
@@ -395,8 +390,8 @@ impl Market {
             return Place::behind(self.free(side, price, now), lot);
         }
         let taken = self.taken[side.index()].at(price, now);
-        let seen = self.stale[side.index()].get(&price);
-        seen.map_or(Place::UNKNOWN, |seen| Place::behind((*seen - taken).max(Qty::ZERO), lot))
+        let seen = self.stale[side.index()].at(price);
+        seen.map_or(Place::UNKNOWN, |seen| Place::behind((seen - taken).max(Qty::ZERO), lot))
     }
 
     fn in_window(&self, side: Side, price: Price) -> bool {
@@ -490,6 +485,11 @@ impl Market {
             (None, None) => None,
         })
     }
+}
+
+/// Whether a feed has a book: there nobody waits for prints.
+fn has_levels(depth: FeedDepth) -> bool {
+    matches!(depth, FeedDepth::Full | FeedDepth::Levels(_))
 }
 
 fn own_qty(queue: &resting::Queue, orders: &Orders, account: crate::order::AccountId) -> Qty {

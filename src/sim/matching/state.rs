@@ -196,7 +196,7 @@ impl Market {
             waiting: self.waiting.iter().filter_map(|id| orders.find(*id)).map(order).collect(),
             taken: self.taken.clone(),
             memory: self.memory.clone(),
-            stale: [0, 1].map(|at: usize| self.stale[at].iter().map(|(price, qty)| (*price, *qty)).collect()),
+            stale: [0, 1].map(|at: usize| self.stale[at].levels()),
             door: self.door.clone(),
             last_trade: self.last_trade,
             thin: self.thin.clone(),
@@ -207,7 +207,10 @@ impl Market {
     pub(crate) fn restore(&mut self, saved: SavedMarket, orders: &mut Orders) {
         (self.trusted, self.trading) = (saved.trusted, saved.trading);
         (self.taken, self.memory) = (saved.taken, saved.memory);
-        self.stale = saved.stale.map(|levels| levels.into_iter().collect());
+        for (stale, levels) in self.stale.iter_mut().zip(saved.stale) {
+            stale.clear();
+            levels.into_iter().for_each(|(price, qty)| stale.left(price, qty));
+        }
         (self.door, self.last_trade) = (saved.door, saved.last_trade);
         for (side, levels) in Side::BOTH.into_iter().zip(saved.book) {
             for (price, qty) in levels {
