@@ -548,11 +548,14 @@ fn few_orders_have_words_of_their_own() {
     // Kept between sessions: what is hidden stays hidden, what follows goes on.
     let keep = [&connect[..5], &["--account", "kept", "-c"]].concat();
     let first = "buy 1000 XBT-USD at 20000 show 300; buy 2000 XBT-USD market; step 1s; \
-                 sell 1000 XBT-USD trail 5000 by mark close; sell all XBT-USD close stop 20000";
+                 sell 1000 XBT-USD trail 5000 by mark close; sell all XBT-USD close stop 20000; \
+                 sell 100 XBT-USD close stop 15000 by last_near_mark";
     let said = run.show(&[&keep[..], &[first]].concat());
     assert!(said.starts_with("exit 0"), "{said}");
     let again = run.show(&[&keep[..], &["orders"]].concat());
-    for words in ["limit gtc, show 300", "trail 5000 by mark (now ", "stop 20000, all"] {
+    for words in
+        ["limit gtc, show 300", "trail 5000 by mark (now ", "stop 20000, all", "stop 15000 by last_near_mark"]
+    {
         assert!(again.contains(words), "{words:?} is not in\n{again}");
     }
 }
@@ -562,11 +565,13 @@ fn few_orders_have_words_of_their_own() {
 fn a_share_of_the_price_trails() {
     let run = Run::new();
     let connect = ["connect", "bitmart_perpetual_paper_trade", "--demo", "--pair", "BTC-USDT"];
-    let refused = "buy 5 BTC-USDT at best show 1; sell 5 BTC-USDT trail 5; sell 5 BTC-USDT trail 6%";
+    let refused = "buy 5 BTC-USDT at best show 1; sell 5 BTC-USDT trail 5; sell 5 BTC-USDT trail 6%; \
+                   sell 5 BTC-USDT stop 9 by last_near_mark";
     let said = run.show(&[&connect[..], &["-c", refused]].concat());
     for words in [
         "error: show: bitmart_perpetual_paper_trade has no iceberg orders",
         "error: trail: at bitmart_perpetual_paper_trade a stop trails by a share of the price, `trail 1%`",
+        "error: by last_near_mark: bitmart_perpetual_paper_trade has no such trigger; use `by last` or `by mark`",
         "error: trail 6%: bitmart_perpetual_paper_trade trails by 0.1% to 5%",
     ] {
         assert!(said.contains(words), "{words:?} is not in\n{said}");

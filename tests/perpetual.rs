@@ -1409,6 +1409,83 @@ fn a_trailing_stop_follows_the_market_one_way() {
     assert_eq!(other.special(special), OrderEvent::Rejected(RejectReason::Unsupported));
 }
 
+/// BitMEX: a stop by the last price near the mark is woken by prints within 5 % of the mark, and by no others.
+#[test]
+fn a_print_that_strays_from_the_mark_wakes_nobody() {
+    for (mark, prints, wakes) in [
+        ("60000", &["58000.1"][..], false),
+        ("60000", &["58000"][..], true),
+        ("60000", &["57000"][..], true),
+        ("60000", &["56999.9"][..], false),
+        // It is the print that counts, not where the group ends.
+        ("60000", &["50000", "57500", "50000"][..], true),
+        ("60000", &["63000.1", "50000"][..], false),
+        // What strays now may be near later: a print is looked at when it comes.
+        ("59000", &["56999.9"][..], true),
+        ("66000", &["58000"][..], false),
+        // Where none is told, the middle of the book is the mark price.
+        ("", &["58000"][..], true),
+        ("", &["56999.9"][..], false),
+    ] {
+        let mut scene = special();
+        scene.book("59999.9", "60000.0");
+        if !mark.is_empty() {
+            scene.mark(mark);
+        }
+        let mut order = stop(&scene, Side::Sell, "100", "58000");
+        order.effect = PositionEffect::Net;
+        order.trigger.as_mut().unwrap().by = TriggerBy::LastNearMark;
+        assert_eq!(scene.send(A, RequestBody::Place(order)), OrderEvent::Accepted);
+        let print = |price: &&str| {
+            let (price, qty) = (scene.instrument.price(price).unwrap(), scene.instrument.qty("100").unwrap());
+            let id = Default::default();
+            MarketEvent::Trade(papertape::market::Print { price, qty, aggressor: Some(Side::Sell), id })
+        };
+        let events: Vec<MarketEvent> = prints.iter().map(print).collect();
+        scene.group(GroupKind::Update, &events);
+        assert_eq!(scene.sim.open_orders(A).is_empty(), wakes, "mark {mark:?}, prints {prints:?}");
+        scene.check();
+    }
+}
+
+/// The mark may be near a print that has been: it takes another print to wake the order. A trail goes on behind all prints;
+/// who knows no such trigger refuses it.
+#[test]
+fn what_waits_near_the_mark_also_trails() {
+    let near = |scene: &Scene| {
+        let mut order = stop(scene, Side::Sell, "100", "1");
+        order.effect = PositionEffect::Net;
+        order.trigger.as_mut().unwrap().by = TriggerBy::LastNearMark;
+        order
+    };
+    let mut scene = special();
+    scene.book("59999.9", "60000.0");
+    scene.mark("60000");
+    scene.print(Side::Buy, "100", "60000");
+    let trail = Some(Trail { distance: scene.instrument.price("500").unwrap() });
+    let special = SpecialOrder { trail, ..SpecialOrder::new(near(&scene)) };
+    assert_eq!(scene.special(special), OrderEvent::Accepted);
+    scene.wait(2);
+    scene.print(Side::Buy, "100", "61000");
+    let trigger = |scene: &Scene| scene.sim.open_orders(A)[0].trigger().unwrap();
+    assert_eq!(scene.instrument.show_price(trigger(&scene).price).to_string(), "60500");
+    assert_eq!(trigger(&scene).by, TriggerBy::LastNearMark);
+    scene.print(Side::Sell, "100", "50000");
+    scene.mark("50000");
+    assert_eq!(scene.sim.open_orders(A).len(), 1);
+    scene.print(Side::Sell, "100", "50000");
+    assert!(scene.sim.open_orders(A).is_empty());
+    scene.check();
+
+    let config = market(venue("bitget").unwrap(), "BTCUSDT", "BTC-USDT", linear("1"), (1, 3), "0");
+    let mut other = Scene::new("bitget", config);
+    other.account(A, "1000");
+    other.mark("60000");
+    other.book("59999.9", "60000.0");
+    let order = near(&other);
+    assert_eq!(other.send(A, RequestBody::Place(order)), OrderEvent::Rejected(RejectReason::Unsupported));
+}
+
 /// Another distance sets the trigger anew from the price of now; another trigger is for orders that set it themselves.
 #[test]
 fn triggers_are_amended() {

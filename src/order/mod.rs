@@ -162,6 +162,20 @@ pub enum TriggerBy {
     Mark,
     /// The index price.
     Index,
+    /// The last public print, where it is no further from the mark price than the venue allows: a print that strays does
+    /// not wake it.
+    LastNearMark,
+}
+
+impl TriggerBy {
+    /// The price that it looks at, however far that may stray.
+    #[must_use]
+    pub const fn looks_at(self) -> Self {
+        match self {
+            Self::Last | Self::LastNearMark => Self::Last,
+            other => other,
+        }
+    }
 }
 
 /// From which side a waiting order's price must be reached.

@@ -29,7 +29,8 @@ life     gtc, ioc, fok, gtd TIME (a time, or a length such as 30s)
 stop P   waits until the last price is at P or beyond; take_profit P the other way
 trail D  a stop that stays D behind the last price and never goes back; trail 1% a share of the price behind, at BitMart:
          trail 1% from P begins when the last price has been at P
-by last|mark|index       after stop, take_profit or trail: the price to look at, in perpetuals
+by last|mark|index       after stop, take_profit or trail: the price to look at, in perpetuals; at BitMEX
+         last_near_mark too: the last price, while it is within 5 % of the mark price
 show A   shows A of it at a time, hides the rest (iceberg); what is shown anew joins the back of the queue
 open|close|reduce_only   in perpetuals: close and reduce_only only take from a position; in hedge mode
                          an order that says nothing opens

@@ -445,11 +445,12 @@ fn by(words: &mut Words<'_>) -> Result<TriggerBy, ShellError> {
     if !words.take("by") {
         return Ok(TriggerBy::Last);
     }
-    match words.next("last, mark or index")? {
+    match words.next("last, mark, index or last_near_mark")? {
         "last" => Ok(TriggerBy::Last),
+        "last_near_mark" => Ok(TriggerBy::LastNearMark),
         "mark" => Ok(TriggerBy::Mark),
         "index" => Ok(TriggerBy::Index),
-        other => Err(usage(&format!("not a price: {other:?} (last, mark, index)"))),
+        other => Err(usage(&format!("not a price: {other:?} (last, mark, index, last_near_mark)"))),
     }
 }
 
@@ -495,7 +496,7 @@ pub fn reach_words(kind: TriggerKind, price: &str, special: &Special, by: Trigge
     };
     match by {
         TriggerBy::Last => what,
-        TriggerBy::Mark | TriggerBy::Index => format!("{what} by {}", by_word(by)),
+        TriggerBy::Mark | TriggerBy::Index | TriggerBy::LastNearMark => format!("{what} by {}", by_word(by)),
     }
 }
 
@@ -505,6 +506,7 @@ pub fn by_word(by: TriggerBy) -> &'static str {
         TriggerBy::Last => "last",
         TriggerBy::Mark => "mark",
         TriggerBy::Index => "index",
+        TriggerBy::LastNearMark => "last_near_mark",
     }
 }
 
@@ -586,6 +588,7 @@ mod tests {
         for (line, want) in [
             ("1 BTC-USDT stop 5 by mark close", "sell 1 BTC-USDT, market, stop 5 by mark"),
             ("1 BTC-USDT trail 50 by index", "sell 1 BTC-USDT, market, trail 50 by index"),
+            ("1 BTC-USDT stop 50 by last_near_mark", "sell 1 BTC-USDT, market, stop 50 by last_near_mark"),
             ("1 BTC-USDT trail 0.50%", "sell 1 BTC-USDT, market, trail 0.5%"),
             (
                 "1 BTC-USDT trail 1% from 66000 by mark",

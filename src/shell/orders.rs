@@ -66,6 +66,12 @@ impl Shell {
         if request.special.display.is_some() && !limits.icebergs {
             return Err(ShellError(format!("show: {name} has no iceberg orders; leave `show` out")));
         }
+        let by = request.trigger.map(|(_, _, by)| by);
+        if by == Some(TriggerBy::LastNearMark) && limits.near_mark.is_none() {
+            return Err(ShellError(format!(
+                "by last_near_mark: {name} has no such trigger; use `by last` or `by mark`"
+            )));
+        }
         if let Some(rate) = request.special.callback {
             return check_share(rate, limits, name);
         }
@@ -86,7 +92,7 @@ impl Shell {
         let pair = &instrument.pair;
         let id = paper.names().find(pair).map(|(id, _)| id);
         let known = id.is_some_and(|id| match by {
-            TriggerBy::Last => paper.sim().last_trade(id).is_some(),
+            TriggerBy::Last | TriggerBy::LastNearMark => paper.sim().last_trade(id).is_some(),
             TriggerBy::Mark => paper.sim().mark(id).is_some(),
             TriggerBy::Index => paper.sim().index_price(id).is_some(),
         });

@@ -302,6 +302,10 @@ pub struct OrderLimits {
     pub market_band: Option<Rate>,
     /// A limit is refused where it is further than this share beyond the mark price.
     pub limit_band: Option<Rate>,
+    /// How far from the mark price the last price may be to wake an order that looks at both
+    /// ([`TriggerBy::LastNearMark`](crate::order::TriggerBy::LastNearMark)); `None`: there are no such orders.
+    #[serde(default)]
+    pub near_mark: Option<Rate>,
     /// How triggers follow the market; `None`: there are no such orders.
     pub trailing: Option<TrailRule>,
     /// The least and the most share of the price, in millionths, that may set a trigger once another price is reached;

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::account::{About, Accounts, Contract, FeeModel, Listed, Positions, Posting, SavedPositions};
 use super::matching::{
-    Applied, Calm, Counters, Floor, Market, Orders, SavedMarket, Slot, Units, fact, unborn,
+    Applied, Calm, Counters, Floor, Market, Orders, Prints, SavedMarket, Slot, Units, fact, unborn,
 };
 use super::schedule::{Due, Pending, Schedule};
 use super::wire::hand_on;
@@ -237,7 +237,9 @@ impl SimulatedExchange {
         match so_far {
             Calm::No => floor.apply(group),
             Calm::Until(event) => floor.apply_rest(group, event),
-            Calm::Whole | Calm::Crosses => floor.settle_group(group.exchange_time, None, Applied::default()),
+            Calm::Whole | Calm::Crosses => {
+                floor.settle_group(group.exchange_time, Prints::default(), Applied::default())
+            }
         }
     }
 

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::memory::Memory;
 use super::queue::{self, Place, Shrink};
 use super::resting::Moved;
+use super::trigger::Prints;
 use super::{Applied, Market, Orders, Slot, Touched};
 use crate::market::{FeedDepth, Group, GroupKind, Level, MarketEvent, Price, Qty, Side, Timestamp};
 use crate::order::{
@@ -72,7 +73,7 @@ impl Floor<'_> {
         let mut applied = Applied::default();
         let levels = group.kind != GroupKind::Snapshot;
         let windows = self.market.windows_after(group);
-        let mut prints: Option<(Price, Price)> = None;
+        let mut prints = Prints::default();
         for event in &group.events[event..] {
             match event {
                 MarketEvent::Level { side, price, qty } if levels => {
@@ -81,8 +82,7 @@ impl Floor<'_> {
                 MarketEvent::Level { .. } => {}
                 MarketEvent::Trade(print) => {
                     if self.may_fill() {
-                        let (low, high) = prints.unwrap_or((print.price, print.price));
-                        prints = Some((low.min(print.price), high.max(print.price)));
+                        self.count(&mut prints, print.price);
                     }
                     self.print(print, group.exchange_time);
                 }
@@ -98,13 +98,8 @@ impl Floor<'_> {
         self.settle_group(group.exchange_time, prints, applied)
     }
 
-    /// Lets a group that is in the book do to orders what it does. `prints`: the lowest and highest that may trigger.
-    pub(crate) fn settle_group(
-        &mut self,
-        event_time: Timestamp,
-        prints: Option<(Price, Price)>,
-        so_far: Applied,
-    ) -> Applied {
+    /// Lets a group that is in the book do to orders what it does. `prints`: those that may wake one.
+    pub(crate) fn settle_group(&mut self, event_time: Timestamp, prints: Prints, so_far: Applied) -> Applied {
         let mut applied = so_far;
         if self.market.book.is_crossed() && self.market.trusted {
             let uncrossed = self.uncross();

@@ -152,7 +152,7 @@ impl Floor<'_> {
         for id in waiting {
             let Some(slot) = self.orders.find(id) else { continue };
             let Some(extra) = self.orders.details(slot).extra.as_deref() else { continue };
-            let Some(trigger) = extra.trigger.filter(|trigger| trigger.by == by) else { continue };
+            let Some(trigger) = extra.trigger.filter(|trigger| trigger.by.looks_at() == by) else { continue };
             match (extra.follows, extra.callback) {
                 (Some(following), _) => self.follow_trail(slot, trigger, following, now_at),
                 (None, Some(calling)) => self.follow_calling(slot, trigger, calling, now_at),

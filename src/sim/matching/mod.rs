@@ -19,6 +19,7 @@ mod state;
 mod taken;
 mod taking;
 mod thin;
+mod trigger;
 mod window;
 
 use std::collections::{BTreeSet, VecDeque};
@@ -28,6 +29,7 @@ pub(crate) use floor::{Counters, Floor};
 pub(crate) use place::unborn;
 pub(crate) use resting::{Orders, Slot};
 pub(crate) use state::{SavedMarket, fact};
+pub(crate) use trigger::Prints;
 
 use memory::Memory;
 use queue::Place;

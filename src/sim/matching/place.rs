@@ -8,7 +8,7 @@ use super::taking::{Stopped, Taker};
 use crate::market::{FeedDepth, Price, Qty, Side};
 use crate::order::{
     AccountId, CancelReason, Money, NewOrder, OrderId, OrderKind, OrderSize, OrderStatus, PositionEffect,
-    RejectReason, TimeInForce, TriggerBy,
+    RejectReason, TimeInForce,
 };
 use crate::sim::schedule::Pending;
 use crate::sim::{Extra, OrderEvent, OrderState, PostOnlyAnswer, RequestBody};
@@ -101,6 +101,7 @@ impl Floor<'_> {
             return Err(RejectReason::TooManyOrders { max });
         }
         self.check_waiting(order, account)?;
+        self.check_trigger(order)?;
         self.check_band(order)?;
         let crosses =
             order.trigger.is_none() && order.price.is_some_and(|price| self.would_match(order.side, price));
@@ -351,30 +352,6 @@ impl Floor<'_> {
         let side = live.side;
         self.market.resting[side.index()].join(self.orders, slot);
         self.note_closing(slot);
-    }
-
-    /// Rule 15: a group's prints wake waiting orders, oldest first.
-    pub(super) fn trigger(&mut self, prints: Option<(Price, Price)>) {
-        let Some((low, high)) = prints else { return };
-        if self.market.waiting.is_empty() {
-            return;
-        }
-        let ids: Vec<OrderId> = self.market.waiting.iter().copied().collect();
-        for id in ids {
-            let Some(slot) = self.orders.find(id) else { continue };
-            let (side, trigger) = (self.orders.live(slot).side, self.orders.details(slot).trigger());
-            // Prints move the last price; mark and index have their own rows.
-            let met = trigger.is_some_and(|trigger| {
-                trigger.by == TriggerBy::Last && (trigger.is_met(side, low) || trigger.is_met(side, high))
-            });
-            let furthest = if side == Side::Sell { high } else { low };
-            if met && !self.fine(furthest).is_some_and(|price| self.begin_calling(slot, price)) {
-                self.wake(slot);
-            }
-        }
-        if let Some((_, last)) = self.market.last_trade {
-            self.follow_last(last.price);
-        }
     }
 
     pub(super) fn wake(&mut self, slot: Slot) {

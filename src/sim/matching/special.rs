@@ -185,7 +185,9 @@ impl Floor<'_> {
     /// The price that a trigger looks at, as it is now.
     pub(super) fn reference(&self, by: TriggerBy) -> Option<FinePrice> {
         match by {
-            TriggerBy::Last => self.market.last_trade.and_then(|(_, trade)| self.fine(trade.price)),
+            TriggerBy::Last | TriggerBy::LastNearMark => {
+                self.market.last_trade.and_then(|(_, trade)| self.fine(trade.price))
+            }
             TriggerBy::Mark => self.positions.mark(self.market.id).map(|mark| mark.price),
             TriggerBy::Index => self.positions.index(self.market.id),
         }

@@ -38,13 +38,14 @@ pub(super) fn rules() -> PositionRules {
 }
 
 /// Ten orders of an instrument may wait for their trigger. A market order trades no further than 5 % beyond the best price
-/// or the mark. Trailing stops are set anew once a second at most, after a move of more than 0.1 %. `displayQty` hides the
+/// or the mark, and a stop with `LastWithinMark` wakes by last prices within 5 % of the mark. Trailing stops are set anew once a second at most, after a move of more than 0.1 %. `displayQty` hides the
 /// rest of an order (a wholly hidden one, `displayQty` 0, is refused). Pegged limits are set once.
 pub(super) fn limits() -> OrderLimits {
     OrderLimits {
         max_waiting: Some(10),
         market_band: Some(Rate(50_000_000)),
         limit_band: None,
+        near_mark: Some(Rate(50_000_000)),
         trailing: Some(TrailRule { every: Duration::from_secs(1), least: Rate(1_000_000) }),
         callbacks: None,
         icebergs: true,

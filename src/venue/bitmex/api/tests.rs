@@ -489,6 +489,41 @@ fn orders_that_the_market_leads() {
     insta::assert_snapshot!(served.transcript());
 }
 
+/// `LastWithinMark` says more of `LastPrice`: nothing of another price, of an order that does not wait, of spot.
+#[test]
+fn stops_that_wait_for_a_last_price_near_the_mark() {
+    let mut served = with_contracts();
+    served.advance(100);
+    for (what, status, want) in [
+        (
+            r#""stopPx":55000,"execInst":"LastPrice,LastWithinMark""#,
+            200,
+            r#""execInst":"LastPrice,LastWithinMark""#,
+        ),
+        (
+            r#""stopPx":55000,"execInst":"LastWithinMark,Close,LastPrice""#,
+            200,
+            r#""execInst":"ReduceOnly,LastPrice,LastWithinMark""#,
+        ),
+        (
+            r#""stopPx":55000,"price":54000,"execInst":["LastWithinMark","LastPrice"]"#,
+            200,
+            r#""ordType":"StopLimit""#,
+        ),
+        (r#""stopPx":55000,"execInst":"LastWithinMark""#, 400, "Invalid execInst"),
+        (r#""stopPx":55000,"execInst":"MarkPrice,LastWithinMark""#, 400, "Invalid execInst"),
+        (r#""price":55000,"execInst":"LastPrice,LastWithinMark""#, 400, "Invalid ordType for execInst"),
+    ] {
+        let body = format!(r#"{{"symbol":"XBTUSD","side":"Sell","orderQty":100,{what}}}"#);
+        let reply = ask(&mut served, "alice", "POST", "/api/v1/order", &body);
+        assert_eq!(reply.status, status, "{body}: {}", reply.body);
+        assert!(reply.body.contains(want), "{body}: {}", reply.body);
+    }
+    let spot = r#"{"symbol":"XBT_USDT","side":"Sell","orderQty":100000000,"stopPx":50,"execInst":"LastPrice,LastWithinMark"}"#;
+    let reply = ask(&mut served, "alice", "POST", "/api/v1/order", spot);
+    assert!(reply.status == 400 && reply.body.contains("Invalid execInst"), "{}", reply.body);
+}
+
 /// What a session is asked after many round trips, some of them in a position that stays open, and how many fills and
 /// ledger rows it remembers.
 fn after_many_trades(keep: Option<Keep>) -> (String, [usize; 2]) {

@@ -75,6 +75,7 @@ struct Instructions {
     closes: bool,
     fixed: bool,
     by: Option<TriggerBy>,
+    near_mark: bool,
 }
 
 impl Instructions {
@@ -91,7 +92,13 @@ impl Instructions {
                     all.fixed = true;
                     continue;
                 }
-                "ReduceOnly" | "Close" | "IndexPrice" if spot => return Err(bad("Invalid execInst")),
+                "ReduceOnly" | "Close" | "IndexPrice" | "LastWithinMark" if spot => {
+                    return Err(bad("Invalid execInst"));
+                }
+                "LastWithinMark" => {
+                    all.near_mark = true;
+                    continue;
+                }
                 "ReduceOnly" => {
                     all.reduces = true;
                     continue;
@@ -109,6 +116,12 @@ impl Instructions {
                 return Err(bad("Invalid execInst"));
             }
         }
+        // It says more of `LastPrice`, and nothing of another price.
+        all.by = match (all.near_mark, all.by) {
+            (true, Some(TriggerBy::Last)) => Some(TriggerBy::LastNearMark),
+            (true, _) => return Err(bad("Invalid execInst")),
+            (false, by) => by,
+        };
         Ok(all)
     }
 }
@@ -198,6 +211,9 @@ pub(super) fn read(paper: &PaperExchange, account: &Account, fields: &Fields<'_>
         None if market => None,
         None => Some(limit.ok_or_else(|| bad("Invalid price"))?),
     };
+    if instructions.near_mark && waits.is_none() {
+        return Err(bad("Invalid ordType for execInst"));
+    }
     let trigger = waits.map(|kind| trigger(fields, &one, kind, (instructions.by, trail))).transpose()?;
     let effect = if instructions.reduces { PositionEffect::Close } else { PositionEffect::Net };
     let order = NewOrder {
@@ -308,6 +324,7 @@ pub(super) fn instructions(
 ) -> String {
     let by = trigger.map(|trigger| match trigger.by {
         TriggerBy::Last => "LastPrice",
+        TriggerBy::LastNearMark => "LastPrice,LastWithinMark",
         TriggerBy::Mark => "MarkPrice",
         TriggerBy::Index => "IndexPrice",
     });
