@@ -5,6 +5,7 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
+use std::rc::Rc;
 use std::time::Duration;
 
 use hmac::{Hmac, KeyInit, Mac};
@@ -16,14 +17,18 @@ struct Served {
     table: Value,
     /// Kept open: the program writes there.
     _out: BufReader<std::process::ChildStdout>,
-    _data: tempfile::TempDir,
+    data: Rc<tempfile::TempDir>,
 }
 
 impl Served {
     fn start(arguments: &[&str]) -> Self {
-        let data = tempfile::tempdir().unwrap();
+        Self::start_in(Rc::new(tempfile::tempdir().unwrap()), &[&["bitmart_paper_trade"], arguments].concat())
+    }
+
+    /// The same over accounts that another one may have left.
+    fn start_in(data: Rc<tempfile::TempDir>, arguments: &[&str]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_papertape"))
-            .args(["serve", "bitmart_paper_trade", "--demo", "--listen", "127.0.0.1:0", "--json"])
+            .args(["serve", "--demo", "--listen", "127.0.0.1:0", "--json"])
             .args(["--admin-token", "T", "--data-dir"])
             .arg(data.path())
             .args(arguments)
@@ -35,7 +40,14 @@ impl Served {
         let mut line = String::new();
         out.read_line(&mut line).unwrap();
         let table = serde_json::from_str(&line).expect("the table of mounts");
-        Self { child, table, _out: out, _data: data }
+        Self { child, table, _out: out, data }
+    }
+
+    /// Kills it as the system would, and starts another one over what it left.
+    fn killed_and_started_again(mut self, arguments: &[&str]) -> Self {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        Self::start_in(Rc::clone(&self.data), arguments)
     }
 
     fn address(&self) -> &str {
@@ -603,6 +615,77 @@ fn hummingbots_bitmart_perpetual_connector_finds_what_it_reads() {
     say(&mut public, r#"{"action": "request", "args": ["futures/fundingRate:BTCUSDT"]}"#);
     let rate = push(&mut public, "futures/fundingRate:BTCUSDT", |_| true);
     assert!(rate["data"]["nextFundingTime"].is_i64() && rate["data"]["nextFundingRate"].is_string());
+}
+
+/// What is acknowledged outlives the program: trailing orders that were sent with a client id are there again, shown as
+/// what they are, and wake.
+#[test]
+fn trailing_orders_outlive_the_gateway() {
+    let arguments = [
+        "bitmart_perpetual_paper_trade",
+        "--pair",
+        "BTC-USDT",
+        "--account",
+        "kept",
+        "--paused",
+        "--rate-limits",
+        "off",
+    ];
+    let served = Served::start_in(Rc::new(tempfile::tempdir().unwrap()), &arguments);
+    served.clock(&json!({"advance_ms": 1_000}));
+    let send = |served: &Served, path: &str, body: &Value| {
+        let reply = served.signed("POST", &format!("/contract/private/{path}"), &body.to_string());
+        assert_eq!(reply["code"], 1000, "{path} {body}: {reply}");
+    };
+    send(&served, "submit-order", &json!({"symbol": "BTCUSDT", "type": "market", "side": 1, "size": 8}));
+    // A fall of a thousandth comes soon; 90,000 never does.
+    for (name, size, from, rate) in [("near", 5, "1", "0.1"), ("far", 3, "90000", "2.5")] {
+        let order = json!({
+            "symbol": "BTCUSDT", "client_order_id": name, "side": 3, "size": size, "leverage": "1",
+            "open_type": "cross", "activation_price": from, "activation_price_type": 1, "callback_rate": rate,
+        });
+        send(&served, "submit-trail-order", &order);
+    }
+    let trailing = |served: &Served| {
+        let open =
+            served.signed("GET", "/contract/private/get-open-orders?symbol=BTCUSDT&type=trailing", "{}");
+        let mut rows: Vec<Value> = open["data"].as_array().unwrap_or_else(|| panic!("{open}")).clone();
+        rows.sort_by_key(|row| row["client_order_id"].to_string());
+        let shown = |row: &Value| {
+            let columns = [
+                "client_order_id",
+                "type",
+                "side",
+                "size",
+                "activation_price",
+                "activation_price_type",
+                "callback_rate",
+            ];
+            columns.map(|column| row[column].clone())
+        };
+        rows.iter().map(shown).collect::<Vec<_>>()
+    };
+    let before = trailing(&served);
+    let far = [json!("far"), json!("trailing"), json!(3), json!("3"), json!("90000"), json!(1), json!("2.5")];
+    assert_eq!((before.len(), &before[0]), (2, &far));
+    assert_eq!(before[1][0], "near");
+
+    let served = served.killed_and_started_again(&arguments);
+    served.clock(&json!({"advance_ms": 1_000}));
+    assert_eq!(trailing(&served), before);
+    let held = |served: &Served| {
+        let position = served.signed("GET", "/contract/private/position?symbol=BTCUSDT", "{}");
+        position["data"][0]["current_amount"].clone()
+    };
+    assert_eq!(held(&served), "8");
+    served.clock(&json!({"advance_ms": 3_600_000}));
+    assert_eq!(trailing(&served), [far]);
+    assert_eq!(held(&served), "3");
+
+    // What woke is over for good.
+    let served = served.killed_and_started_again(&arguments);
+    served.clock(&json!({"advance_ms": 1_000}));
+    assert_eq!((trailing(&served).len(), held(&served)), (1, json!("3")));
 }
 
 #[test]

@@ -1564,7 +1564,7 @@ fn a_callback_waits_for_a_price_and_then_for_a_turn() {
         let qty = scene.instrument.qty("10").unwrap();
         let order = NewOrder { trigger, effect, ..NewOrder::market(ONE, side, qty) };
         // 1 %.
-        SpecialOrder { callback: Some(Callback { share: 10_000 }), ..SpecialOrder::new(order) }
+        SpecialOrder { callback: Some(Callback::new(10_000)), ..SpecialOrder::new(order) }
     };
     let sell = wait(&scene, Side::Sell, "61000", PositionEffect::Close);
     assert_eq!(scene.special(sell), OrderEvent::Accepted);
@@ -1599,7 +1599,7 @@ fn a_callback_waits_for_a_price_and_then_for_a_turn() {
     // A share of nothing, of the whole, and a venue without them.
     for share in [0, 1_000_000] {
         let plain = wait(&scene, Side::Sell, "70000", PositionEffect::Close);
-        let order = SpecialOrder { callback: Some(Callback { share }), ..plain };
+        let order = SpecialOrder { callback: Some(Callback::new(share)), ..plain };
         assert_eq!(scene.special(order), OrderEvent::Rejected(RejectReason::Unsupported));
     }
     let mut other = special();

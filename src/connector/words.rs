@@ -239,6 +239,9 @@ pub struct CallbackRate {
     /// The price that it waits for before it begins: a sell for a rise, a buy for a fall. `None`: it begins at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<Decimal>,
+    /// The price that it waited for in an earlier session, and that was reached then: it begins anew, at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub begun: Option<Decimal>,
 }
 
 /// A call that a connector cannot carry out. What an exchange refuses comes as an event instead.

@@ -428,6 +428,17 @@ impl SpecialOrder {
 pub struct Callback {
     /// By how much it must turn, in millionths of the best price since then: 1 % is 10,000.
     pub share: u32,
+    /// The price that it waited for in an earlier session, where that was reached then: it begins anew, at once, and this
+    /// is shown.
+    #[serde(default)]
+    pub begun: Option<Price>,
+}
+
+impl Callback {
+    /// One that has not begun.
+    pub const fn new(share: u32) -> Self {
+        Self { share, begun: None }
+    }
 }
 
 /// A limit that is set once, from where the market is.

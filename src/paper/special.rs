@@ -23,7 +23,7 @@ pub(super) fn asked(
     let display = asked.display.map(|display| to_qty(instrument, display)).transpose()?;
     let trail = asked.trail.map(|distance| to_price(instrument, distance)).transpose()?;
     let trail = trail.map(|distance| Trail { distance });
-    let callback = asked.callback.map(share).transpose()?;
+    let callback = asked.callback.map(|rate| share(instrument, rate)).transpose()?;
     if let Some(rate) = asked.callback {
         let from = rate.from.map(|price| to_price(instrument, price)).transpose()?;
         let price = from.unwrap_or_else(|| at_once(instrument, order.side));
@@ -35,10 +35,13 @@ pub(super) fn asked(
 /// What an order asked for that few orders do.
 pub fn special_of(state: &OrderState, instrument: &Instrument) -> Special {
     let Some(extra) = state.extra.as_deref() else { return Special::default() };
-    let callback = |calling: Calling| CallbackRate {
-        percent: Decimal::new(i64::from(calling.callback.share), u32::from(PERCENT_SCALE)).normalize(),
-        from: (calling.best.is_none() && calling.activation != at_once(instrument, state.side))
-            .then(|| instrument.price_decimal(calling.activation)),
+    let callback = |calling: Calling| {
+        let percent = Decimal::new(i64::from(calling.callback.share), u32::from(PERCENT_SCALE)).normalize();
+        let named = (calling.activation != at_once(instrument, state.side))
+            .then(|| instrument.price_decimal(calling.activation));
+        let has_begun = calling.best.is_some() || calling.callback.begun.is_some();
+        let (from, begun) = if has_begun { (None, named) } else { (named, None) };
+        CallbackRate { percent, from, begun }
     };
     Special {
         display: extra.display.map(|display| instrument.qty_decimal(display)),
@@ -48,10 +51,12 @@ pub fn special_of(state: &OrderState, instrument: &Instrument) -> Special {
     }
 }
 
-fn share(rate: CallbackRate) -> Result<Callback, ConnectorError> {
+fn share(instrument: &Instrument, rate: CallbackRate) -> Result<Callback, ConnectorError> {
     let value = rate.percent;
     let share = u32::try_from(units("trail", value, PERCENT_SCALE)?);
-    share.map(|share| Callback { share }).map_err(|_| ConnectorError::TooLarge { what: "trail", value })
+    let share = share.map_err(|_| ConnectorError::TooLarge { what: "trail", value })?;
+    let begun = rate.begun.map(|price| to_price(instrument, price)).transpose()?;
+    Ok(Callback { share, begun })
 }
 
 /// A price that the market is at already, whatever it is: a sell waits for a rise to it, a buy for a fall.

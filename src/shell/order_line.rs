@@ -420,7 +420,7 @@ fn trail(words: &mut Words<'_>) -> Result<Reach, ShellError> {
     }
     let from = if words.take("from") { Some(words.decimal("a price to begin at")?) } else { None };
     let from = from.map(|price| price.normalize());
-    Ok(Reach::Callback(CallbackRate { percent: number.normalize(), from }, by(words)?))
+    Ok(Reach::Callback(CallbackRate { percent: number.normalize(), from, begun: None }, by(words)?))
 }
 
 fn life(word: &str, words: &mut Words<'_>) -> Result<Life, ShellError> {
@@ -487,8 +487,8 @@ pub fn describe(request: &OrderRequest) -> String {
 pub fn reach_words(kind: TriggerKind, price: &str, special: &Special, by: TriggerBy) -> String {
     let what = match (special.trail, special.callback, kind) {
         (Some(distance), _, _) => format!("trail {distance}"),
-        (None, Some(CallbackRate { percent, from: None }), _) => format!("trail {percent}%"),
-        (None, Some(CallbackRate { percent, from: Some(from) }), _) => {
+        (None, Some(CallbackRate { percent, from: None, .. }), _) => format!("trail {percent}%"),
+        (None, Some(CallbackRate { percent, from: Some(from), .. }), _) => {
             format!("trail {percent}% from {from}")
         }
         (None, None, TriggerKind::Stop) => format!("stop {price}"),

@@ -92,7 +92,8 @@ impl Floor<'_> {
         let allowed = self.config.venue.limits.callbacks.is_some_and(in_range);
         let first = order.trigger.filter(|trigger| allowed && trigger.kind == TriggerKind::TakeProfit);
         let Some(first) = first else { return Err(RejectReason::Unsupported) };
-        let calling = Calling { callback, activation: first.price, best: None };
+        let activation = callback.begun.unwrap_or(first.price);
+        let calling = Calling { callback, activation, best: None };
         let reference = self.reference(first.by);
         let there = reference
             .zip(self.fine(first.price))

@@ -85,7 +85,7 @@ fn read(asked: &Asked<'_, '_>) -> Result<(Ticket, Callback), NativeError> {
     };
     let ticket = Ticket { order, instrument };
     check_id(asked, &ticket)?;
-    Ok((ticket, Callback { share }))
+    Ok((ticket, Callback::new(share)))
 }
 
 /// The leverage that it names is looked at and not set, as a plan's.
