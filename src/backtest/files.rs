@@ -19,7 +19,7 @@ use crate::order::{ClientOrderId, Money, OrderId, OrderKind};
 use crate::sim::{
     Fill, LedgerEntry, OrderEvent, OrderState, OrderUpdate, SimulatedExchange, Update, UpdateBody,
 };
-use crate::strategy::OwnOrder;
+use crate::strategy::{OwnOrder, Trading};
 
 /// One table being written: a row is put together, then written at once.
 struct Table {
@@ -394,14 +394,12 @@ fn shown(connector: &str) -> String {
     crate::connector::display_name(connector)
 }
 
-/// Which orders a strategy has sent since it was looked at last.
+/// Writes down which orders a strategy has sent since it was asked last, and says how many.
 pub(super) fn note_sent(files: Option<&mut Files>, hands: &mut Hands) -> u64 {
     let sent = std::mem::take(&mut hands.sent);
     if let Some(files) = files {
-        sent.iter().for_each(|order| files.sent(order, hands));
+        let orders = hands.orders();
+        orders[orders.len().saturating_sub(sent)..].iter().for_each(|order| files.sent(order, hands));
     }
-    let count = sent.len() as u64;
-    hands.sent = sent;
-    hands.sent.clear();
-    count
+    sent as u64
 }

@@ -17,8 +17,7 @@ use crate::market::decimal::decimal_of;
 use crate::market::{Group, InstrumentId, Level, Price, Qty, Side, Timestamp};
 use crate::order::{AccountId, NewOrder, OrderKind, OrderRef, OrderSize, SessionId};
 use crate::sim::{
-    Balance, Input, LedgerEntry, PublicMarket, Request, RequestBody, Setting, SimulatedExchange, Update,
-    UpdateBody, View,
+    Balance, Input, LedgerEntry, Request, RequestBody, Setting, SimulatedExchange, Update, UpdateBody, View,
 };
 use crate::strategy::{
     Ask, Funds, Held, MarketId, NextFunding, OrderKey, OwnBook, OwnOrder, TradedMarket, Trading,
@@ -50,9 +49,8 @@ impl Venue {
         market_delay: Duration,
         two_clocks: bool,
     ) -> Self {
-        let markets = &sim.config().markets;
-        let view = two_clocks.then(|| LocalView::new(markets.iter().map(|market| &market.instrument)));
-        let end = first_market + u32::try_from(markets.len()).unwrap_or(u32::MAX);
+        let view = two_clocks.then(|| LocalView::new(&sim));
+        let end = first_market + u32::try_from(sim.config().markets.len()).unwrap_or(u32::MAX);
         Self {
             funds: vec![Balance::default(); sim.assets().len()],
             markets: first_market..end,
@@ -77,7 +75,7 @@ impl Venue {
     pub(super) fn play(&mut self, now: Timestamp, group: &Group<'_>) {
         self.apply(now, Input::Market(*group));
         if let Some(view) = &mut self.view {
-            view.send(now, group);
+            view.send(now, group, &self.sim);
         }
     }
 
@@ -123,8 +121,7 @@ impl Venue {
             UpdateBody::Fill(fill) => {
                 own.see_fill(markets.clone(), fill);
                 if let Some(view) = view {
-                    view.catch_up(now);
-                    view.filled(fill);
+                    view.filled(now, fill);
                 }
             }
             UpdateBody::Ledger(LedgerEntry { asset, balance_after, hold_after, .. }) => {
@@ -143,10 +140,6 @@ impl Venue {
             OwnOrders::With => View::Public,
             OwnOrders::Without => View::Without(ACCOUNT),
         }
-    }
-
-    fn shows_taken(&self) -> bool {
-        self.sim.config().public_market == PublicMarket::Simulated
     }
 
     fn funds(&self, asset: u16) -> Funds {
@@ -177,8 +170,9 @@ pub(super) struct Hands {
     places: Vec<Place>,
     first: MarketId,
     keys: u64,
-    /// What was sent since it was last looked at; for the files.
-    pub(super) sent: Vec<OwnOrder>,
+    /// How many orders were sent since it was asked last: the last so many of the own ones. None goes before that, as
+    /// nothing comes back meanwhile.
+    pub(super) sent: usize,
 }
 
 impl Hands {
@@ -204,7 +198,7 @@ impl Hands {
             places,
             first: MarketId::default(),
             keys: 0,
-            sent: Vec::new(),
+            sent: 0,
         }
     }
 
@@ -274,8 +268,7 @@ impl Trading for Hands {
     fn best_price(&self, market: MarketId, side: Side, own: OwnOrders) -> Option<Price> {
         let (venue, instrument) = self.place_of(market)?;
         if let Some(view) = &venue.view {
-            let trusted = view.is_trusted(instrument.index());
-            return view.best_price(instrument.index(), side, venue.shows_taken()).filter(|_| trusted);
+            return view.best_price(instrument.index(), side);
         }
         let trusted = venue.sim.is_trusted(instrument);
         if trusted { venue.sim.best_price(instrument, side, venue.view_of(own)) } else { None }
@@ -284,9 +277,7 @@ impl Trading for Hands {
     fn levels(&self, market: MarketId, side: Side, own: OwnOrders, depth: usize, levels: &mut Vec<Level>) {
         let Some((venue, instrument)) = self.place_of(market) else { return };
         match &venue.view {
-            Some(view) => {
-                levels.extend(view.levels(instrument.index(), side, venue.shows_taken()).take(depth));
-            }
+            Some(view) => view.levels(instrument.index(), side, depth, levels),
             None => levels.extend(venue.sim.levels(instrument, side, venue.view_of(own)).take(depth)),
         }
     }
@@ -340,7 +331,7 @@ impl Trading for Hands {
         let key = OrderKey(self.keys);
         let client_id = client_id(self.keys);
         self.own.sent(key, client_id.clone(), ask, self.now);
-        self.sent.extend(self.own.orders().last().cloned());
+        self.sent += 1;
         let instrument =
             self.places.get(ask.market.index()).map_or(InstrumentId::default(), |p| p.instrument);
         let limit = NewOrder::limit(instrument, ask.side, ask.qty, ask.price.unwrap_or_default());

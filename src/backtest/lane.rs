@@ -248,7 +248,7 @@ impl Lane {
     }
 
     fn note_sent(&mut self) {
-        if !self.hands.sent.is_empty() {
+        if self.hands.sent > 0 {
             self.tally.sent += note_sent(self.files.as_mut(), &mut self.hands);
         }
     }

@@ -540,6 +540,11 @@ impl SimulatedExchange {
         self.markets.get(instrument.index()).map(|market| &market.book)
     }
 
+    /// The tape's books of all markets.
+    pub fn books(&self) -> impl Iterator<Item = &OrderBook> {
+        self.markets.iter().map(|market| &market.book)
+    }
+
     #[inline]
     fn view(&self, view: View) -> View {
         match self.config.public_market {
@@ -590,6 +595,7 @@ impl SimulatedExchange {
     }
 
     /// Whether the book can be believed: it has had a snapshot and no gap since.
+    #[inline]
     pub fn is_trusted(&self, instrument: InstrumentId) -> bool {
         self.markets.get(instrument.index()).is_some_and(|market| market.trusted)
     }
