@@ -63,47 +63,59 @@ impl Prefix {
         }
         let mut padded = [0; WINDOW];
         padded[..text.len()].copy_from_slice(&text);
-        let mask = masks(text.len());
-        Some(Self { len: text.len(), text: masked(&padded, &mask), mask })
+        Some(Self { len: text.len(), text: words(&padded), mask: mask(text.len()) })
     }
 
     #[inline(always)]
     pub(super) fn begins(&self, window: &[u8; WINDOW]) -> bool {
-        is_alike(window, &self.mask, &self.text)
+        is_alike(window, &self.text, &self.mask)
     }
 }
 
-/// The first bytes as words, without those that a mask leaves out.
+/// The first bytes as words.
 #[inline(always)]
-fn masked<const WORDS: usize>(window: &[u8; WINDOW], mask: &[u128; WORDS]) -> [u128; WORDS] {
+fn words<const WORDS: usize>(window: &[u8; WINDOW]) -> [u128; WORDS] {
     let (words, _) = window.as_chunks::<16>();
-    std::array::from_fn(|index| u128::from_le_bytes(words[index]) & mask[index])
+    std::array::from_fn(|index| u128::from_le_bytes(words[index]))
 }
 
 /// Whether the first bytes are `text`, but for those that a mask leaves out. All words are looked at without a branch
 /// between them: comparing the arrays would call a function of the system's for 64 bytes.
 #[inline(always)]
-fn is_alike<const WORDS: usize>(window: &[u8; WINDOW], mask: &[u128; WORDS], text: &[u128; WORDS]) -> bool {
-    let words = masked(window, mask);
-    words.iter().zip(text).fold(0, |differs, (word, text)| differs | (word ^ text)) == 0
+fn is_alike<const WORDS: usize>(window: &[u8; WINDOW], text: &[u128; WORDS], mask: &[u128; WORDS]) -> bool {
+    let differs = |differs, ((word, text), mask): ((u128, &u128), &u128)| differs | (word ^ text) & mask;
+    words::<WORDS>(window).into_iter().zip(text).zip(mask).fold(0, differs) == 0
 }
 
 /// What keeps the first `len` bytes.
-#[inline(always)]
-fn masks<const WORDS: usize>(len: usize) -> [u128; WORDS] {
-    std::array::from_fn(|index| match len.saturating_sub(index * 16) {
-        0 => 0,
-        rest @ 1..16 => (1 << (rest * 8)) - 1,
-        _ => u128::MAX,
-    })
+const fn mask<const WORDS: usize>(len: usize) -> [u128; WORDS] {
+    let mut mask = [0; WORDS];
+    let mut index = 0;
+    while index < WORDS {
+        let rest = len.saturating_sub(index * 16);
+        mask[index] = if rest < 16 { (1 << (rest * 8)) - 1 } else { u128::MAX };
+        index += 1;
+    }
+    mask
 }
+
+/// The masks of all heads, by length.
+static MASKS: [[u128; HEAD / 16]; HEAD + 1] = {
+    let mut masks = [[0; HEAD / 16]; HEAD + 1];
+    let mut len = 0;
+    while len <= HEAD {
+        masks[len] = mask(len);
+        len += 1;
+    }
+    masks
+};
 
 /// A book row up to its side, as it stands in the file: most rows of a message begin alike.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Head {
     len: usize,
+    /// As many bytes of the row as a head may have.
     text: [u128; HEAD / 16],
-    mask: [u128; HEAD / 16],
     scales: Scales,
     /// What it says; side, price and amount are not its own.
     row: Row,
@@ -113,19 +125,25 @@ impl Head {
     /// Of a row that begins the window; `None` where it is too long.
     #[inline(always)]
     fn new(window: &[u8; WINDOW], len: usize, scales: Scales, row: Row) -> Option<Self> {
-        let mask = masks(len);
-        (len <= HEAD).then(|| Self { len, text: masked(window, &mask), mask, scales, row })
+        (len <= HEAD).then(|| Self { len, text: words(window), scales, row })
     }
 
-    /// Parses a book row that begins with it; `None` where it does not, or is no ordinary row.
+    /// Whether rows that begin with it are of the message that this row is of.
+    #[inline]
+    pub(super) fn is_of(&self, row: &Row) -> bool {
+        self.row.same_message(row)
+    }
+
+    /// Side, price, amount and length of a book row that begins with it; `None` where it does not, or is no ordinary
+    /// row.
     #[inline(always)]
-    pub(super) fn row(&self, window: &[u8; WINDOW]) -> Option<(Row, usize)> {
-        if !is_alike(window, &self.mask, &self.text) {
+    pub(super) fn offer(&self, window: &[u8; WINDOW]) -> Option<(Side, Price, Qty, usize)> {
+        if !is_alike(window, &self.text, MASKS.get(self.len)?) {
             return None;
         }
         let rest: &[u8; WINDOW - HEAD] = window.get(self.len..)?.first_chunk()?;
         let (side, price, qty, len) = offer(rest, 0, self.scales)?;
-        Some((Row { side: Some(side), price, qty, ..self.row }, self.len + len))
+        Some((side, price, qty, self.len + len))
     }
 }
 

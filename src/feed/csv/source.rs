@@ -181,12 +181,6 @@ impl TardisSource {
             return None;
         }
         let (window, available) = self.lines.window()?;
-        if let Some((row, len)) = self.head.as_ref().and_then(|head| head.row(window))
-            && len <= available
-        {
-            self.row_line = self.lines.consume_line(len);
-            return Some(row);
-        }
         let mut known = self.known.get(self.current)?;
         if !known.prefix.as_ref()?.begins(window) {
             self.current = by_prefix(&self.by_name, window)?;
@@ -338,11 +332,15 @@ impl TardisSource {
         let mut first = self.pending.take();
         if let Some((row, _)) = &first {
             self.push(row, log);
+            self.follow(row, log);
         }
         loop {
             let next = self.next_row()?;
             match (&first, &next) {
-                (Some((first, _)), Some(row)) if row.same_message(first) => self.push(row, log),
+                (Some((first, _)), Some(row)) if row.same_message(first) => {
+                    self.push(row, log);
+                    self.follow(first, log);
+                }
                 _ => {
                     self.pending = next.map(|row| (row, self.row_line));
                     if let Some((first, line)) = &first {
@@ -356,6 +354,7 @@ impl TardisSource {
                     first = self.pending.take();
                     let Some((row, _)) = &first else { return Ok(None) };
                     self.push(row, log);
+                    self.follow(row, log);
                 }
             }
         }
@@ -385,6 +384,21 @@ impl TardisSource {
                 log.push(MarketEvent::News(News::Liquidation { side, price, qty }));
             }
             (_, aggressor) => log.push_trade(aggressor, price, qty, &self.row_id),
+        }
+    }
+
+    /// Adds the rows that go on with the message of `first`, as long as they begin as the row before them did.
+    fn follow(&mut self, first: &Row, log: &mut EventLog) {
+        let Some(head) = self.head.as_ref().filter(|head| head.is_of(first)) else { return };
+        let most = self.options.rows.unwrap_or(u64::MAX);
+        while self.rows < most
+            && let Some((window, available)) = self.lines.window()
+            && let Some((side, price, qty, len)) = head.offer(window)
+            && len <= available
+        {
+            log.push(MarketEvent::Level { side, price, qty });
+            self.row_line = self.lines.consume_line(len);
+            self.rows += 1;
         }
     }
 
