@@ -3,7 +3,7 @@
 //! Groups come over in batches that are used again, a bounded number of them; what is read does not depend on how fast
 //! either side is. Never here: what a group means.
 
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 use std::thread::JoinHandle;
 
 use crate::feed::merge::AnySource;
@@ -13,7 +13,9 @@ use crate::market::{
 };
 
 /// Batches that go round between the two threads.
-const MESSAGES: usize = 6;
+const MESSAGES: usize = 8;
+/// So many are given back at once: the other thread is woken once for all of them.
+const AT_ONCE: usize = MESSAGES / 2;
 
 /// Some groups, and what was known when the last of them had been read.
 #[derive(Default)]
@@ -52,7 +54,28 @@ pub struct Ahead {
 struct Worker {
     full: Receiver<Message>,
     empty: SyncSender<Message>,
+    /// Played, and not given back yet.
+    used: Vec<Message>,
     thread: JoinHandle<()>,
+}
+
+impl Worker {
+    /// The next message for one that was played; `None` where the thread has ended.
+    fn exchange(&mut self, played: Message) -> Option<Message> {
+        self.used.push(played);
+        let next = self.full.try_recv();
+        // Who waits for the other has nothing left to hold back: that may be what it waits for.
+        if self.used.len() >= AT_ONCE || next.is_err() {
+            for message in self.used.drain(..) {
+                // Where the thread has ended, nobody wants it.
+                let _ = self.empty.send(message);
+            }
+        }
+        match next {
+            Err(TryRecvError::Empty) => self.full.recv().ok(),
+            next => next.ok(),
+        }
+    }
 }
 
 impl Ahead {
@@ -70,7 +93,7 @@ impl Ahead {
         let reader = Reader { source, until, behind: false };
         let thread = std::thread::Builder::new().name("decoder".to_owned());
         let thread = thread.spawn(move || reader.run(&take_empty, &send_full))?;
-        let worker = Some(Worker { full, empty, thread });
+        let worker = Some(Worker { full, empty, used: Vec::with_capacity(MESSAGES), thread });
         Ok(Self { instruments, until, message, played: 0, ended: false, worker })
     }
 
@@ -82,13 +105,11 @@ impl Ahead {
             Then::End => return Ok(false),
             Then::Failure(error) => return Err(error),
         }
-        let Some(worker) = &self.worker else { return Ok(false) };
-        // Giving the old one back asks for more. Where the thread has ended, nobody wants it.
-        let _ = worker.empty.send(std::mem::take(&mut self.message));
+        let Some(worker) = &mut self.worker else { return Ok(false) };
         self.played = 0;
-        match worker.full.recv() {
-            Ok(message) => self.message = message,
-            Err(_) => {
+        match worker.exchange(std::mem::take(&mut self.message)) {
+            Some(message) => self.message = message,
+            None => {
                 self.hang_up();
                 return Ok(false);
             }
@@ -107,7 +128,7 @@ impl Ahead {
 
     /// Ends the thread. What made it panic goes on here.
     fn hang_up(&mut self) {
-        let Some(Worker { full, empty, thread }) = self.worker.take() else { return };
+        let Some(Worker { full, empty, thread, .. }) = self.worker.take() else { return };
         drop((full, empty));
         if let Err(panic) = thread.join()
             && !std::thread::panicking()
