@@ -263,6 +263,14 @@ fn lanes(plan: &Plan, values: &Values, folder: Option<&Folder>) -> Result<Vec<La
     Ok(lanes)
 }
 
+/// The feed whose group is next, if it is not later than `until`, and the first group of the others: its time and its
+/// feed. At one time the feed named first comes first.
+fn whose_turn(feeds: &[Feed], until: Timestamp) -> Option<(usize, Option<(Timestamp, usize)>)> {
+    let heads = feeds.iter().enumerate().filter_map(|(at, feed)| feed.head.map(|head| (head, at)));
+    let (_, first) = heads.clone().min().filter(|(now, _)| *now <= until)?;
+    Some((first, heads.filter(|(_, at)| *at != first).min()))
+}
+
 /// Plays to the end, as far as `reach` or until it is stopped: the time of the last message, and whether it was stopped.
 fn play(
     feeds: &mut [Feed],
@@ -271,21 +279,23 @@ fn play(
     watch: &mut dyn FnMut(Progress) -> Go,
 ) -> Result<(Option<Timestamp>, bool), BacktestError> {
     let (mut last, mut groups) = (None, 0);
-    loop {
-        let heads = feeds.iter().enumerate().filter_map(|(at, feed)| feed.head.map(|head| (head, at)));
-        let Some((now, at)) = heads.min().filter(|(now, _)| *now <= reach.played) else { break };
-        let group = feeds[at].groups.group();
-        for lane in lanes.iter_mut() {
-            lane.message(now, at, &group)?;
+    while let Some((at, other)) = whose_turn(feeds, reach.played) {
+        let Feed { groups: source, head } = &mut feeds[at];
+        let is_due = |now: &Timestamp| *now <= reach.played && other.is_none_or(|other| (*now, at) < other);
+        while let Some(now) = head.filter(is_due) {
+            let group = source.group();
+            for lane in lanes.iter_mut() {
+                lane.message(now, at, &group)?;
+            }
+            last = Some(now);
+            groups += 1;
+            if groups % PATIENCE == 0 && watch(Progress { now, groups }) == Go::Stop {
+                return Ok((last, true));
+            }
+            // Nothing behind the next look is read before it: a run that ends there counts what it has played.
+            let room = usize::try_from(PATIENCE - groups % PATIENCE).unwrap_or(usize::MAX);
+            *head = source.step(&Reach { events: reach.events.min(room), ..*reach })?;
         }
-        last = Some(now);
-        groups += 1;
-        if groups % PATIENCE == 0 && watch(Progress { now, groups }) == Go::Stop {
-            return Ok((last, true));
-        }
-        // Nothing behind the next look is read before it: a run that ends there counts what it has played.
-        let room = usize::try_from(PATIENCE - groups % PATIENCE).unwrap_or(usize::MAX);
-        feeds[at].head = feeds[at].groups.step(&Reach { events: reach.events.min(room), ..*reach })?;
     }
     // What is left lies behind that: the market stands still until then.
     let cut = feeds.iter().any(|feed| feed.head.is_some());

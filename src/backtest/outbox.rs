@@ -39,14 +39,17 @@ impl Outbox {
     /// Sends what is new on its way, in order. The owner learns of a ledger row with the fill or answer that it belongs
     /// to: the one after it, else the one before. Nobody is told what concerns others.
     pub(super) fn send_on(&mut self) {
-        let mut with = None;
+        let (mut with, mut own) = (None, true);
         for update in self.updates.iter_mut().skip(self.sent).rev() {
             match &update.body {
                 UpdateBody::Order(_) | UpdateBody::Fill(_) => with = Some(update.deliver_at),
-                _ => update.deliver_at = update.deliver_at.max(with.unwrap_or(update.at)),
+                _ => {
+                    update.deliver_at = update.deliver_at.max(with.unwrap_or(update.at));
+                    own &= is_own(update);
+                }
             }
         }
-        if !self.new_ones().iter().all(is_own) {
+        if !own {
             let mut at = 0;
             self.updates.retain(|update| {
                 at += 1;

@@ -97,13 +97,14 @@ impl Batch {
         let groups = reach.events.saturating_sub(self.len());
         let events = reach.events.saturating_sub(self.log.events_of(self.len())) + other.log.events_of(from);
         let mut to = from;
-        while let (Some(time), Some(head)) = (other.time(to), other.log.head(to)) {
-            if to > from && time >= before || number(head.instrument).is_none() {
+        let times = other.times.get(from..).unwrap_or_default();
+        for ((head, events_end), time) in other.log.heads(from).zip(times) {
+            if to > from && *time >= before || number(head.instrument).is_none() {
                 break;
             }
             to += 1;
-            let far = head.exchange_time > reach.happened || time > reach.played;
-            if far || to - from >= groups || other.log.events_of(to) >= events {
+            let far = head.exchange_time > reach.happened || *time > reach.played;
+            if far || to - from >= groups || events_end >= events {
                 break;
             }
         }

@@ -290,6 +290,13 @@ impl EventLog {
         })
     }
 
+    /// What the groups from `from` on are, and how many events there are up to the end of each.
+    #[inline]
+    pub(super) fn heads(&self, from: usize) -> impl Iterator<Item = (&GroupHead, usize)> {
+        let groups = self.groups.get(from..).unwrap_or_default();
+        groups.iter().map(|entry| (&entry.head, entry.events_end))
+    }
+
     /// What the group at `index` is.
     #[inline]
     pub(super) fn head(&self, index: usize) -> Option<&GroupHead> {
