@@ -29,6 +29,39 @@ struct Table {
     cell: String,
 }
 
+/// What is written into one cell.
+trait Cell {
+    fn write(self, text: &mut String);
+}
+
+impl Cell for Plain {
+    fn write(self, text: &mut String) {
+        self.push_to(text);
+    }
+}
+
+impl Cell for u64 {
+    fn write(self, text: &mut String) {
+        Plain::new(self, 0).push_to(text);
+    }
+}
+
+impl Cell for i64 {
+    fn write(self, text: &mut String) {
+        Plain::new(self, 0).push_to(text);
+    }
+}
+
+/// What is rarely written, and takes its time.
+struct Shown<T>(T);
+
+impl<T: Display> Cell for Shown<T> {
+    fn write(self, text: &mut String) {
+        // Writing to memory cannot fail.
+        let _ = write!(text, "{}", self.0);
+    }
+}
+
 impl Table {
     fn create(folder: &Folder, name: &str, header: &[&str]) -> io::Result<Self> {
         let file = File::create_new(folder.file(name))?;
@@ -42,15 +75,14 @@ impl Table {
         self
     }
 
-    fn put(&mut self, value: impl Display) -> &mut Self {
+    fn put(&mut self, value: impl Cell) -> &mut Self {
         self.cell.clear();
-        // Writing to memory cannot fail.
-        let _ = write!(self.cell, "{value}");
+        value.write(&mut self.cell);
         self.row.push_field(self.cell.as_bytes());
         self
     }
 
-    fn option(&mut self, value: Option<impl Display>) -> &mut Self {
+    fn option(&mut self, value: Option<impl Cell>) -> &mut Self {
         match value {
             Some(value) => self.put(value),
             None => self.text(""),
@@ -240,7 +272,7 @@ impl Files {
             .put(self.fill_count)
             .option(order.map(|(number, ..)| number))
             .text(connector)
-            .put(&instrument.pair)
+            .put(Shown(&instrument.pair))
             .text(account)
             .put(at.nanos())
             .text(fill.side.name())
@@ -260,7 +292,7 @@ impl Files {
             .put(self.fill_count)
             .text(&time::stamp(at))
             .text(display)
-            .put(&instrument.pair)
+            .put(Shown(&instrument.pair))
             .text(kind)
             .text(fill.side.name())
             .put(price)
@@ -302,7 +334,7 @@ impl Files {
             .text(entry.cause.name())
             .option(order)
             .option(fill)
-            .option(pair)
+            .option(pair.map(Shown))
             .end()
     }
 
@@ -310,12 +342,12 @@ impl Files {
     pub(super) fn sample(&mut self, sample: &super::Sample) -> io::Result<()> {
         self.equity
             .put(sample.at.nanos())
-            .put(sample.equity)
-            .put(&sample.quote)
-            .put(sample.position)
-            .option(sample.mid)
-            .option(sample.mark)
-            .put(sample.drawdown)
+            .put(Shown(sample.equity))
+            .put(Shown(&sample.quote))
+            .put(Shown(sample.position))
+            .option(sample.mid.map(Shown))
+            .option(sample.mark.map(Shown))
+            .put(Shown(sample.drawdown))
             .end()
     }
 
@@ -346,9 +378,9 @@ fn write_order(
     table
         .put(living.number)
         .text(&living.client_id)
-        .option(living.id)
+        .option(living.id.map(|id| id.0))
         .text(connector)
-        .put(&instrument.pair)
+        .put(Shown(&instrument.pair))
         .text(account)
         .text(state.side.name())
         .text(kind_word(living.kind))
@@ -356,7 +388,7 @@ fn write_order(
         .option(state.price.map(|price| instrument.show_price(price)))
         .put(instrument.show_qty(state.qty))
         .put(instrument.show_qty(state.filled))
-        .option(average(sim, instrument, state))
+        .option(average(sim, instrument, state).map(Shown))
         .text(word)
         .text(reason)
         .put(living.created.nanos())

@@ -154,51 +154,47 @@ impl Plain {
     pub fn new(units: impl Into<i128>, scale: u8) -> Self {
         Self { units: units.into(), scale }
     }
+
+    /// Appends its text.
+    pub fn push_to(self, text: &mut String) {
+        // It is a buffer: nothing there can fail.
+        let _ = self.write(text);
+    }
+
+    #[inline]
+    fn write(self, to: &mut impl fmt::Write) -> fmt::Result {
+        let mut buffer = itoa::Buffer::new();
+        let units = self.units.unsigned_abs();
+        // Divisions of 128 bits are slow.
+        let digits = match u64::try_from(units) {
+            Ok(units) => buffer.format(units),
+            Err(_) => buffer.format(units),
+        };
+        if self.units < 0 {
+            to.write_char('-')?;
+        }
+        let (whole, decimals) = digits.split_at(digits.len().saturating_sub(usize::from(self.scale)));
+        to.write_str(if whole.is_empty() { "0" } else { whole })?;
+        let shown = decimals.trim_end_matches('0');
+        if shown.is_empty() {
+            return Ok(());
+        }
+        to.write_char('.')?;
+        (decimals.len()..usize::from(self.scale)).try_for_each(|_| to.write_char('0'))?;
+        to.write_str(shown)
+    }
 }
 
 impl fmt::Display for Plain {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Zeros, and the digits at their end: room for every scale, 39 digits and the point.
-        let mut text = [b'0'; 320];
-        let mut at = text.len();
-        let mut left = self.units.unsigned_abs();
-        // Divisions of 128 bits are slow: nineteen digits at a time.
-        while u64::try_from(left).is_err() {
-            at -= 19;
-            write_digits(&mut text[at..at + 19], (left % PART) as u64);
-            left /= PART;
+        if f.width().is_none() && !f.sign_plus() {
+            return self.write(f);
         }
-        at -= write_digits(&mut text[..at], left as u64);
-        let point = text.len() - usize::from(self.scale);
-        at = at.min(point - 1);
-        let mut end = text.len();
-        while end > point && text[end - 1] == b'0' {
-            end -= 1;
-        }
-        if end > point {
-            text.copy_within(at..point, at - 1);
-            text[point - 1] = b'.';
-            at -= 1;
-        }
-        f.pad_integral(self.units >= 0, "", std::str::from_utf8(&text[at..end]).unwrap_or_default())
+        let mut text = String::new();
+        let size = Self { units: self.units.abs(), ..*self };
+        size.write(&mut text)?;
+        f.pad_integral(self.units >= 0, "", &text)
     }
-}
-
-/// What is written of a number of 128 bits at a time: 10^19.
-const PART: u128 = 10_000_000_000_000_000_000;
-
-/// Writes a number to the end of `text`; says how many digits it has.
-fn write_digits(text: &mut [u8], number: u64) -> usize {
-    let (mut left, mut count) = (number, 0);
-    for digit in text.iter_mut().rev() {
-        if left == 0 {
-            break;
-        }
-        *digit = b'0' + (left % 10) as u8;
-        left /= 10;
-        count += 1;
-    }
-    count
 }
 
 /// The decimal as an integer of `scale` decimals; `None` where that would round or overflow.
