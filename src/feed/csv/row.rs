@@ -83,8 +83,13 @@ fn words<const WORDS: usize>(window: &[u8; WINDOW]) -> [u128; WORDS] {
 /// between them: comparing the arrays would call a function of the system's for 64 bytes.
 #[inline(always)]
 fn is_alike<const WORDS: usize>(window: &[u8; WINDOW], text: &[u128; WORDS], mask: &[u128; WORDS]) -> bool {
-    let differs = |differs, ((word, text), mask): ((u128, &u128), &u128)| differs | (word ^ text) & mask;
-    words::<WORDS>(window).into_iter().zip(text).zip(mask).fold(0, differs) == 0
+    let words: [u128; WORDS] = words(window);
+    // Counted, not zipped: the iterators would be put into memory for each row.
+    let mut differs = 0;
+    for index in 0..WORDS {
+        differs |= (words[index] ^ text[index]) & mask[index];
+    }
+    differs == 0
 }
 
 /// What keeps the first `len` bytes.
