@@ -90,14 +90,19 @@ impl<'a> Fields<'a> {
             .filter(|text| !text.is_empty())
     }
 
-    /// One text, or a list of them, written either way; empty where there is none.
+    /// One text, or a list of them, written either way; empty where there is none. What is no text is handed on as it is
+    /// written, for whoever knows the words to refuse it.
     pub(super) fn list(&self, name: &str) -> Vec<String> {
         let Some(text) = self.text(name) else { return Vec::new() };
         if !text.starts_with('[') {
             return text.split(',').map(|item| item.trim().to_owned()).collect();
         }
-        let items: Vec<Value> = serde_json::from_str(text).unwrap_or_default();
-        items.into_iter().filter_map(|item| Some(item.as_str()?.to_owned())).collect()
+        let Ok(items) = serde_json::from_str::<Vec<Value>>(text) else { return vec![text.to_owned()] };
+        let written = |item: Value| match item {
+            Value::String(text) => text,
+            other => other.to_string(),
+        };
+        items.into_iter().map(written).collect()
     }
 
     /// A whole number that is not negative.

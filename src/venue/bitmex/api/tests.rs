@@ -511,6 +511,11 @@ fn stops_that_wait_for_a_last_price_near_the_mark() {
             r#""ordType":"StopLimit""#,
         ),
         (r#""stopPx":55000,"execInst":"LastWithinMark""#, 400, "Invalid execInst"),
+        // What is no word is no instruction that may be passed over.
+        (r#""stopPx":55000,"execInst":["LastPrice",5]"#, 400, "Unsupported execInst"),
+        (r#""stopPx":55000,"execInst":[["Close"]]"#, 400, "Unsupported execInst"),
+        (r#""stopPx":55000,"execInst":"[ReduceOnly""#, 400, "Unsupported execInst"),
+        (r#""stopPx":55000,"execInst":{"ReduceOnly":true}"#, 400, "Unsupported execInst"),
         (r#""stopPx":55000,"execInst":"MarkPrice,LastWithinMark""#, 400, "Invalid execInst"),
         (r#""price":55000,"execInst":"LastPrice,LastWithinMark""#, 400, "Invalid ordType for execInst"),
     ] {
