@@ -224,7 +224,8 @@ fn of_contract(
         .number("indicativeSettlePrice", index.map(|index| index.round_dp(4)))
         .number("fundingRate", rate)
         .text("fundingInterval", &span_text(every))
-        .plain("indicativeFundingRate", "null");
+        // What the one after comes to if nothing else is told until then.
+        .number("indicativeFundingRate", rate);
     match due.filter(|due| *due < Timestamp::MAX) {
         Some(due) => row.time("fundingTimestamp", whole_second(due)),
         None => row.plain("fundingTimestamp", "null"),
