@@ -289,7 +289,7 @@ impl Hall {
         }
         stage.catch_up(&mut paper, now.map(|elapsed| self.opened.plus(elapsed)));
         let Stage { api, access, .. } = &mut *stage;
-        let called = api.call(&mut Room { paper: &mut paper, access, wall: wall() }, call);
+        let called = api.call(&mut Room { paper: &mut paper, access, wall }, call);
         // What is due at this instant happens before anybody is answered.
         let here = paper.now();
         let went = paper.advance_to(here);
@@ -342,7 +342,7 @@ impl Hall {
         let mut stage = self.turn();
         let mut paper = self.paper.lock();
         let Stage { api, access, posts, .. } = &mut *stage;
-        api.open(&mut Room { paper: &mut paper, access, wall: wall() }, id, call, posts)?;
+        api.open(&mut Room { paper: &mut paper, access, wall }, id, call, posts)?;
         stage.sockets.insert(id, outlet);
         stage.settle(&mut paper);
         Ok(id)
@@ -354,7 +354,7 @@ impl Hall {
         let mut paper = self.paper.lock();
         stage.catch_up(&mut paper, now.map(|elapsed| self.opened.plus(elapsed)));
         let Stage { api, access, posts, .. } = &mut *stage;
-        let heard = api.hear(&mut Room { paper: &mut paper, access, wall: wall() }, socket, frame, posts);
+        let heard = api.hear(&mut Room { paper: &mut paper, access, wall }, socket, frame, posts);
         let here = paper.now();
         let went = heard.and_then(|()| paper.advance_to(here));
         stage.see(went);
@@ -405,7 +405,7 @@ impl Stage {
         if !waiting.is_answered(paper) {
             return Err(waiting);
         }
-        let reply = waiting.finish(&mut Room { paper, access: &self.access, wall: wall() });
+        let reply = waiting.finish(&mut Room { paper, access: &self.access, wall });
         self.settle(paper);
         Ok(reply)
     }
@@ -421,7 +421,7 @@ impl Stage {
     fn publish(&mut self, paper: &mut PaperExchange) -> u64 {
         let heard = paper.take_heard();
         let Self { api, access, posts, .. } = self;
-        api.publish(&mut Room { paper, access, wall: wall() }, &heard, posts);
+        api.publish(&mut Room { paper, access, wall }, &heard, posts);
         for (socket, out) in posts.drain(..) {
             let Some(outlet) = self.sockets.get_mut(&socket) else { continue };
             self.held += 1;

@@ -93,12 +93,17 @@ pub struct Room<'a> {
     pub paper: &'a mut PaperExchange,
     /// Who may trade.
     pub access: &'a Access,
-    /// The time of day: what signatures, rate limits and the venue's clock go by. The market's own time is
-    /// [`PaperExchange::now`].
-    pub wall: Timestamp,
+    /// Tells the time of day, where somebody asks: at full speed nobody does for thousands of frames.
+    pub wall: fn() -> Timestamp,
 }
 
 impl Room<'_> {
+    /// The time of day: what signatures, rate limits and the venue's clock go by. The market's own time is
+    /// [`PaperExchange::now`].
+    pub fn wall(&self) -> Timestamp {
+        (self.wall)()
+    }
+
     /// What the clients of an account know.
     pub fn trader(&self, account: &Account) -> Option<&TraderView> {
         self.paper.trader(account.session)

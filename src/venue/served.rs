@@ -14,6 +14,11 @@ use crate::sim::{FeeSchedule, LatencyModel, MarketConfig, QueueModel, SimConfig,
 /// The time of day of every request.
 pub(crate) const WALL: i64 = 1_700_000_000_000;
 
+/// The same as the interfaces ask for it.
+pub(crate) fn time_of_day() -> Timestamp {
+    Timestamp::from_millis(WALL)
+}
+
 /// Where every request comes from.
 pub(crate) const LOCAL: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
@@ -82,8 +87,7 @@ impl Served {
     fn settle(&mut self) {
         let heard = self.paper.take_heard();
         let mut posts = Posts::new();
-        let mut room =
-            Room { paper: &mut self.paper, access: &self.access, wall: Timestamp::from_millis(WALL) };
+        let mut room = Room { paper: &mut self.paper, access: &self.access, wall: time_of_day };
         self.api.publish(&mut room, &heard, &mut posts);
         self.write(posts);
     }
@@ -103,9 +107,8 @@ impl Served {
     pub(crate) fn ask(&mut self, method: &str, target: &str, headers: &[(&str, &str)], body: &[u8]) -> Reply {
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
         let call = Call { method, path, prefix: "", query, headers, body, from: LOCAL };
-        let wall = Timestamp::from_millis(WALL);
         let called = {
-            let mut room = Room { paper: &mut self.paper, access: &self.access, wall };
+            let mut room = Room { paper: &mut self.paper, access: &self.access, wall: time_of_day };
             self.api.call(&mut room, &call).unwrap()
         };
         let now = self.paper.now();
@@ -114,7 +117,7 @@ impl Served {
             Called::Done(reply) => reply,
             Called::Waiting(waiting) => {
                 assert!(waiting.is_answered(&self.paper), "{method} {target}");
-                waiting.finish(&mut Room { paper: &mut self.paper, access: &self.access, wall })
+                waiting.finish(&mut Room { paper: &mut self.paper, access: &self.access, wall: time_of_day })
             }
         };
         self.settle();
@@ -135,8 +138,7 @@ impl Served {
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
         let call = Call { method: "GET", path, prefix: "", query, headers: &[], body: b"", from: LOCAL };
         let mut posts = Posts::new();
-        let mut room =
-            Room { paper: &mut self.paper, access: &self.access, wall: Timestamp::from_millis(WALL) };
+        let mut room = Room { paper: &mut self.paper, access: &self.access, wall: time_of_day };
         let opened = self.api.open(&mut room, SocketId(socket), &call, &mut posts);
         if let Err(reply) = opened {
             let _ = writeln!(self.log, "< {} {}", reply.status, reply.body);
@@ -148,8 +150,7 @@ impl Served {
     pub(crate) fn hear(&mut self, socket: u64, frame: &str) {
         let _ = writeln!(self.log, "{socket} > {frame}");
         let mut posts = Posts::new();
-        let mut room =
-            Room { paper: &mut self.paper, access: &self.access, wall: Timestamp::from_millis(WALL) };
+        let mut room = Room { paper: &mut self.paper, access: &self.access, wall: time_of_day };
         self.api.hear(&mut room, SocketId(socket), Frame::Text(frame), &mut posts).unwrap();
         self.write(posts);
         self.settle();

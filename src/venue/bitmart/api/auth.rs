@@ -75,7 +75,7 @@ pub(super) fn check(
             Proof::SignedWithWindow => Some(fields.integer("recvWindow")?.unwrap_or(DEFAULT_WINDOW)),
             _ => None,
         };
-        in_time(timestamp, window, room.access.window, room.wall)?;
+        in_time(timestamp, window, room.access.window, room.wall())?;
         let claimed = call.header("x-bm-sign").unwrap_or_default();
         if claimed.is_empty() {
             return Err(error(401, 30_004, "Header X-BM-SIGN is empty"));
@@ -123,7 +123,7 @@ pub(super) fn login_in_time(timestamp: &str, room: &Room<'_>) -> Result<(), (&'s
         Window::Venue => Duration::from_secs(60),
         Window::Within(most) => most,
     };
-    let age = room.wall.millis().checked_sub(sent).map_or(u64::MAX, i64::unsigned_abs);
+    let age = room.wall().millis().checked_sub(sent).map_or(u64::MAX, i64::unsigned_abs);
     let late = u128::from(age) > most.as_millis();
     if late { Err(("91022", "Param timestamp range. Within a minute")) } else { Ok(()) }
 }

@@ -51,7 +51,7 @@ fn data(value: Value) -> Answer {
 }
 
 pub(super) fn time(asked: &mut Asked<'_, '_>) -> Answer {
-    data(json!({ "server_time": asked.room.wall.millis() }))
+    data(json!({ "server_time": asked.room.wall().millis() }))
 }
 
 pub(super) fn service(asked: &mut Asked<'_, '_>) -> Answer {

@@ -266,7 +266,7 @@ impl Route {
             Per::Uid => room.access.account_of(key.unwrap_or_default()).map(|account| account.name.as_str()),
         };
         let who = who.map_or_else(|| call.address(), SmolStr::from);
-        let used = limits.count(self.path, &who, Duration::from_secs(self.seconds), room.wall);
+        let used = limits.count(self.path, &who, Duration::from_secs(self.seconds), room.wall());
         let headers = vec![
             ("X-BM-RateLimit-Limit", self.most.to_string()),
             ("X-BM-RateLimit-Remaining", used.to_string()),

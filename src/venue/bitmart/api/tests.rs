@@ -395,11 +395,8 @@ fn pushes_inflate_to_what_they_say() {
         from: crate::venue::served::LOCAL,
     };
     let mut api = BitmartApi::default();
-    let mut room = Room {
-        paper: &mut served.paper,
-        access: &served.access,
-        wall: crate::market::Timestamp::from_millis(WALL),
-    };
+    let mut room =
+        Room { paper: &mut served.paper, access: &served.access, wall: crate::venue::served::time_of_day };
     let mut posts = Posts::new();
     api.open(&mut room, SocketId(1), &call, &mut posts).unwrap();
     let wish = Frame::Text(r#"{"op":"subscribe","args":["spot/depth5:BTC_USDT"]}"#);

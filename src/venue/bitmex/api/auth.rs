@@ -66,7 +66,7 @@ fn proven(
     let account = room.access.account_of(name).cloned().ok_or_else(unknown)?;
     let Some(key) = room.access.key(name).filter(|_| !room.access.open) else { return Ok(account) };
     let until: i64 = expires.parse().map_err(|_| Refusal::new(401, "Signature not valid."))?;
-    let now = room.wall.millis().div_euclid(1_000);
+    let now = room.wall().millis().div_euclid(1_000);
     if room.access.window != Window::Off && until < now {
         return Err(Refusal::new(
             400,

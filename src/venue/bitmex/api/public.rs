@@ -90,7 +90,7 @@ pub(super) fn table(asked: &Asked<'_, '_>, rows: Vec<Row>, keys: &[&str], newest
 }
 
 pub(super) fn about(asked: &mut Asked<'_, '_>) -> Answer {
-    let timestamp = asked.room.wall.millis();
+    let timestamp = asked.room.wall().millis();
     Ok(Outcome::Body(json!({ "name": "BitMEX API", "version": "1.2.0", "timestamp": timestamp }).to_string()))
 }
 

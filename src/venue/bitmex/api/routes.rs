@@ -211,9 +211,9 @@ fn allow(
     } else {
         (MOST_OF_ADDRESS, "minute of an address")
     };
-    let who = key.map_or_else(|| call.address(), SmolStr::from);
-    let used = limits.count(what, &who, Duration::from_secs(60), room.wall);
-    let reset = room.wall.millis().div_euclid(1_000) + 60;
+    let (who, now) = (key.map_or_else(|| call.address(), SmolStr::from), room.wall());
+    let used = limits.count(what, &who, Duration::from_secs(60), now);
+    let reset = now.millis().div_euclid(1_000) + 60;
     let mut headers = vec![
         ("x-ratelimit-limit", most.to_string()),
         ("x-ratelimit-remaining", most.saturating_sub(used).to_string()),
@@ -222,7 +222,7 @@ fn allow(
     let mut over = used > most;
     let counted = ["/api/v1/order", "/api/v1/position"].iter().any(|path| call.path.starts_with(path));
     if call.method != "GET" && counted {
-        let used = limits.count("second of orders", &who, Duration::from_secs(1), room.wall);
+        let used = limits.count("second of orders", &who, Duration::from_secs(1), now);
         headers.push(("x-ratelimit-remaining-1s", MOST_ORDERS.saturating_sub(used).to_string()));
         over |= used > MOST_ORDERS;
     }
