@@ -8,6 +8,7 @@ pub(crate) const ZEROS: u64 = every(b'0');
 const HIGH: u64 = every(0x80);
 
 /// A byte in all eight places.
+#[inline(always)]
 pub(crate) const fn every(byte: u8) -> u64 {
     u64::from_le_bytes([byte; 8])
 }

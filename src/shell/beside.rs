@@ -2,8 +2,8 @@
 //!
 //! A command is meant for the market beside where a word of it names that market: `ticker bitmart_perpetual:BTC-USDT`, or
 //! `bitmart_perpetual: orders` where there is no pair; and where only contracts know it, as `positions`. What lists an
-//! account (`balance`, `orders`, `history`, `status`) lists both. Everything else is meant for the first. Both have one
-//! time: the market that a command is not meant for follows when it is next looked at.
+//! account lists both: `balance`, and `orders`, `history` and `status` once something was ordered there. Everything else is
+//! meant for the first. Both have one time: the market that a command is not meant for follows when it is next looked at.
 
 use rust_decimal::Decimal;
 use serde_json::Value;
@@ -20,7 +20,7 @@ const OF_TIME: [&str; 5] = ["step", "run", "speed", "pause", "play"];
 /// Commands that only contracts know.
 const OF_CONTRACTS: [&str; 4] = ["positions", "leverage", "position_mode", "funding"];
 
-/// Commands that tell of both accounts, one under the other.
+/// Commands that tell of both accounts, one under the other, once the one beside is in use.
 const OF_BOTH: [&str; 3] = ["orders", "history", "status"];
 
 /// What the last line of `balance` begins with.
@@ -64,6 +64,14 @@ impl Beside {
         let kept = if self.opened.about.kept { "" } else { " (not kept after the session)" };
         let first = format!("beside   {}, account {account}{kept}", self.pairs().join(", "));
         std::iter::once(first).chain(self.opened.about.own_notes().map(str::to_owned)).collect()
+    }
+
+    /// Whether something was ordered there, or is held from an earlier session.
+    fn is_used(&self) -> bool {
+        let connector = &self.opened.connector;
+        let paper = connector.handle().lock();
+        let trader = paper.trader(connector.session());
+        trader.is_some_and(|trader| trader.orders().next().is_some() || trader.positions().next().is_some())
     }
 
     /// The rest of a word that names this market.
@@ -144,7 +152,8 @@ impl Shell {
 
     /// What a command says of the account beside, under what it says of the first.
     fn add_beside(&mut self, command: &str, mut reply: Reply) -> Result<Reply, ShellError> {
-        let Some(name) = self.beside.as_ref().map(|beside| beside.name.clone()) else { return Ok(reply) };
+        let used = self.beside.as_ref().filter(|beside| beside.is_used());
+        let Some(name) = used.map(|beside| beside.name.clone()) else { return Ok(reply) };
         let beside = self.on_beside(|shell| shell.dispatch(command, &[]))?;
         reply.text.push_str(&format!("\n{name}:\n{}", beside.text));
         if let Value::Object(fields) = &mut reply.json {
