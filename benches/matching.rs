@@ -5,6 +5,7 @@
 
 #![allow(missing_docs, clippy::disallowed_methods, clippy::cast_precision_loss, clippy::unwrap_used)]
 
+use std::collections::VecDeque;
 use std::time::Instant;
 
 use papertape::market::{Group, GroupKind, Instrument, InstrumentId, Pair, Price, Qty, Side, Timestamp};
@@ -224,13 +225,28 @@ fn ours(before: &[Op], ops: &[Op]) -> (f64, Seen) {
     (start.elapsed().as_secs_f64(), ours.seen)
 }
 
-/// Cost of an operation after so many orders have come and gone.
+/// Cost of an operation after so many orders have come and gone, while no more than a thousand were open: for each new
+/// one the oldest is cancelled, and every fifth time a market order takes some of them.
 fn history(closed: u64, ops: u64) -> f64 {
     let mut ours = Ours::new();
-    let (before, _) = flow(0, 1_000);
-    before.iter().for_each(|op| ours.run(op));
-    let (_, first) = flow(closed * 2, 1_000);
-    first.iter().for_each(|op| ours.run(op));
+    let mut random = Xorshift(88_172_645_463_325_252);
+    let (mut id, mut open) = (0, VecDeque::new());
+    while ours.sent < closed {
+        id += 1;
+        ours.run(&limit(&mut random, id));
+        open.push_back((id, ours.sent));
+        if open.len() > 1_000
+            && let Some((id, order)) = open.pop_front()
+        {
+            ours.run(&Op::Cancel { id, order });
+        }
+        if id % 5 == 0 {
+            let bid = random.below(2) == 0;
+            ours.run(&Op::Market { id: (1 << 60) + id, bid, qty: 1 + random.below(120) });
+        }
+    }
+    let left = (0..ACCOUNTS).map(|account| ours.exchange.open_orders(AccountId(account as u32)).len());
+    assert!((500..=1_001).contains(&left.sum::<usize>()), "another number of orders is open than was meant");
     let mut best = f64::MAX;
     for _ in 0..5 {
         let start = Instant::now();
