@@ -10,8 +10,8 @@ use super::matching::{
 use super::schedule::{Due, Pending, Schedule};
 use super::wire::hand_on;
 use super::{
-    Admin, Cause, Digest, Input, MarketConfig, OrderEvent, OrderState, Owner, PublicTrade, QueueModel, Rate,
-    Request, RequestBody, SimConfig, Update,
+    Admin, Cause, Digest, Input, MarketConfig, OrderEvent, OrderState, OrderUpdate, Owner, PublicTrade,
+    QueueModel, Rate, Request, RequestBody, SimConfig, Update, UpdateBody,
 };
 use crate::market::decimal::units_of;
 use crate::market::{Asset, Group, InstrumentId, Level, OrderBook, Price, Product, Side, Timestamp};
@@ -139,16 +139,15 @@ impl SimulatedExchange {
             && !self.schedule.is_due(now)
         {
             self.now = now;
-            self.on_group(group, updates);
-        } else {
-            self.apply_other(now, input, updates);
+            return self.on_group(group, updates);
+        }
+        match input {
+            Input::Request(request) => self.on_request(now, request, updates),
+            input => self.apply_other(now, input, updates),
         }
     }
 
     fn apply_other(&mut self, now: Timestamp, input: Input<'_>, updates: &mut Vec<Update>) {
-        if let Input::Request(request) = input {
-            return self.on_request(now, request, updates);
-        }
         self.run_due(now, updates);
         match input {
             Input::Market(group) => self.on_group(&group, updates),
@@ -159,18 +158,13 @@ impl SimulatedExchange {
 
     #[inline]
     fn on_request(&mut self, now: Timestamp, request: Request, updates: &mut Vec<Update>) {
-        let wanted = match &request.body {
-            RequestBody::Cancel(OrderRef::Id(id)) => Some(*id),
-            _ => None,
-        };
-        if let Some(id) = wanted {
-            self.orders.expect_number(id);
+        if let RequestBody::Cancel(OrderRef::Id(id)) = &request.body
+            && let Some(slot) = self.orders.find(*id)
+        {
+            self.orders.expect(slot);
         }
         self.run_due(now, updates);
         self.schedule.send(now, request);
-        if let Some(slot) = wanted.and_then(|id| self.orders.find(id)) {
-            self.orders.expect(slot);
-        }
     }
 
     /// Moves to `now`; what is due before happens first.
@@ -186,11 +180,9 @@ impl SimulatedExchange {
                     }
                 }
                 Due::Funding(market) => self.fund(market, time, updates),
-                Due::Arrival => {
-                    if let Some(pending) = self.schedule.arrival(time) {
-                        self.on_arrival(&pending, updates);
-                        self.schedule.done(pending);
-                    }
+                Due::Arrival(pending) => {
+                    self.on_arrival(&pending, updates);
+                    self.schedule.done(pending);
                 }
             }
         }
@@ -280,11 +272,11 @@ impl SimulatedExchange {
             }
             RequestBody::CancelAll { instrument } => {
                 self.end_all(account, *instrument, CancelReason::Requested, updates);
-                self.answer(pending, OrderEvent::Done, None, updates);
+                self.done(pending, updates);
             }
             RequestBody::Set { instrument, setting } => {
                 match self.set(account, *instrument, *setting, updates) {
-                    Ok(()) => self.answer(pending, OrderEvent::Done, None, updates),
+                    Ok(()) => self.done(pending, updates),
                     Err(reason) => self.refuse(pending, reason, updates),
                 }
             }
@@ -331,7 +323,7 @@ impl SimulatedExchange {
             None => self.cancel_at_the_door(account, order, updates),
         };
         if done {
-            self.answer(pending, OrderEvent::Done, None, updates);
+            self.done(pending, updates);
         } else {
             self.refuse(pending, self.counters.clients.missing(account, order), updates);
         }
@@ -393,7 +385,12 @@ impl SimulatedExchange {
             let live = self.orders.live(*slot);
             live.account == account && instrument.is_none_or(|wanted| wanted.0 == u32::from(live.instrument))
         };
-        let slots: Vec<Slot> = self.orders.by_id().filter(live).collect();
+        // No further than the last of its own.
+        let open: u32 = match instrument {
+            Some(instrument) => self.counters.clients.open(account, instrument),
+            None => self.markets.iter().map(|market| self.counters.clients.open(account, market.id)).sum(),
+        };
+        let slots: Vec<Slot> = self.orders.by_id().filter(live).take(open as usize).collect();
         for slot in slots {
             self.cancel(slot, reason, updates);
         }
@@ -423,9 +420,20 @@ impl SimulatedExchange {
         let request = &pending.request;
         let deliver_at = self.schedule.answer(self.now, request.session);
         let (session, account, tag) = (request.session, request.account, request.tag);
-        let update = || super::OrderUpdate { session, account, tag, event, order };
-        let (at, body) = (self.now, || super::UpdateBody::Order(update()));
-        hand_on(updates, || Update { at, deliver_at, body: body() });
+        let update = || OrderUpdate { session, account, tag, event, order };
+        let at = self.now;
+        hand_on(updates, || Update { at, deliver_at, body: UpdateBody::Order(update()) });
+    }
+
+    /// A request about orders was carried out.
+    fn done(&mut self, pending: &Pending, updates: &mut Vec<Update>) {
+        let request = &pending.request;
+        let deliver_at = self.schedule.answer(self.now, request.session);
+        let (session, account, tag) = (request.session, request.account, request.tag);
+        // Nearly as many as there are orders: no order and no reason is copied.
+        let update = || OrderUpdate { session, account, tag, event: OrderEvent::Done, order: None };
+        let at = self.now;
+        hand_on(updates, || Update { at, deliver_at, body: UpdateBody::Order(update()) });
     }
 
     fn on_admin(&mut self, admin: &Admin, updates: &mut Vec<Update>) {

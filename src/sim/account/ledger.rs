@@ -32,6 +32,63 @@ pub(crate) struct About {
     pub(crate) instrument: Option<InstrumentId>,
 }
 
+/// A spot fill of an account, as the ledger books it: what changes of an asset, in its smallest unit.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Trade {
+    pub(crate) account: AccountId,
+    /// The asset that is paid with, and what of it comes in (goes out where negative).
+    pub(crate) quote: (u16, Money),
+    /// The same of what is bought and sold.
+    pub(crate) base: (u16, Money),
+    /// What of a hold comes back, and of which asset.
+    pub(crate) released: (u16, Money),
+    /// What is charged, at most; a rebate where negative.
+    pub(crate) fee: (u16, Money),
+    /// What of the fee's asset is not there for the fee.
+    pub(crate) promised: Money,
+}
+
+/// Rows on their way into updates.
+struct Rows<'a> {
+    at: Timestamp,
+    about: About,
+    transaction: u64,
+    /// The number of the last row.
+    entry: u64,
+    updates: &'a mut Vec<Update>,
+}
+
+impl Rows<'_> {
+    #[inline(always)] // A row is six numbers of 128 bits: they go into the update from where they were reckoned.
+    fn row(
+        &mut self,
+        owner: Owner,
+        asset: u16,
+        (amount, hold): (Money, Money),
+        after: Balance,
+        cause: Cause,
+    ) {
+        self.entry += 1;
+        let (at, about) = (self.at, self.about);
+        let (entry, transaction) = (self.entry, self.transaction);
+        let entry = || LedgerEntry {
+            entry,
+            transaction,
+            owner,
+            asset,
+            amount,
+            balance_after: after.total,
+            hold_amount: hold,
+            hold_after: after.held,
+            cause,
+            order: about.order,
+            fill: about.fill,
+            instrument: about.instrument,
+        };
+        hand_on(self.updates, || Update { at, deliver_at: at, body: UpdateBody::Ledger(entry()) });
+    }
+}
+
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Account {
     balances: Vec<Balance>,
@@ -57,7 +114,37 @@ pub(crate) struct Accounts {
     moved: Vec<AccountId>,
 }
 
-fn system_index(owner: Owner) -> usize {
+impl Account {
+    /// Changes a balance and its hold. Returns what they are then.
+    #[inline(always)]
+    fn change(&mut self, asset: u16, amount: Money, hold: Money) -> Balance {
+        let balance = &mut self.balances[usize::from(asset)];
+        balance.total += amount;
+        balance.held += hold;
+        debug_assert!(
+            balance.held.0 >= 0 && balance.held <= balance.total,
+            "asset {asset} by {amount:?}, hold by {hold:?}: {balance:?}"
+        );
+        *balance
+    }
+}
+
+/// An account that is about to change; it is noted where it is watched.
+#[inline(always)]
+fn touch<'a>(
+    accounts: &'a mut [Option<Account>],
+    moved: &mut Vec<AccountId>,
+    id: AccountId,
+) -> Option<&'a mut Account> {
+    let account = accounts.get_mut(id.0 as usize)?.as_mut()?;
+    if account.watched {
+        account.watched = false;
+        moved.push(id);
+    }
+    Some(account)
+}
+
+const fn system_index(owner: Owner) -> usize {
     match owner {
         Owner::Account(_) | Owner::Market => 0,
         Owner::Fees => 1,
@@ -149,49 +236,69 @@ impl Accounts {
     }
 
     /// Books one row of the transaction that was begun.
-    #[inline(always)] // A row is six numbers of 128 bits: they go into the update from where they were reckoned.
+    #[inline(always)]
     pub(crate) fn post(&mut self, at: Timestamp, posting: Posting, about: About, updates: &mut Vec<Update>) {
-        let asset = usize::from(posting.asset);
-        let after = match posting.owner {
+        let Posting { owner, asset, amount, hold, cause } = posting;
+        let after = match owner {
             Owner::Account(account) => {
-                let id = account;
-                let Some(Some(account)) = self.accounts.get_mut(id.0 as usize) else { return };
-                if account.watched {
-                    account.watched = false;
-                    self.moved.push(id);
-                }
-                let balance = &mut account.balances[asset];
-                balance.total += posting.amount;
-                balance.held += posting.hold;
-                debug_assert!(
-                    balance.held.0 >= 0 && balance.held <= balance.total,
-                    "{posting:?}: {balance:?}"
-                );
-                *balance
+                let Some(account) = touch(&mut self.accounts, &mut self.moved, account) else { return };
+                account.change(asset, amount, hold)
             }
             system => {
-                let total = &mut self.system[system_index(system)][asset];
-                *total += posting.amount;
+                let total = &mut self.system[system_index(system)][usize::from(asset)];
+                *total += amount;
                 Balance { total: *total, held: Money::ZERO }
             }
         };
-        self.entries += 1;
-        let (entry, transaction) = (self.entries, self.transactions);
-        let entry = || LedgerEntry {
-            entry,
-            transaction,
-            owner: posting.owner,
-            asset: posting.asset,
-            amount: posting.amount,
-            balance_after: after.total,
-            hold_amount: posting.hold,
-            hold_after: after.held,
-            cause: posting.cause,
-            order: about.order,
-            fill: about.fill,
-            instrument: about.instrument,
+        let mut rows = Rows { at, about, transaction: self.transactions, entry: self.entries, updates };
+        rows.row(owner, asset, (amount, hold), after, cause);
+        self.entries = rows.entry;
+    }
+
+    /// Books a spot fill as a transaction of its own: two assets change hands with `@market`, the fee with `@fees`.
+    /// Returns the fee: fees of many small fills may round to more than the hold foresaw, and nobody pays what they do not
+    /// have.
+    #[inline(always)] // At its one place.
+    pub(crate) fn trade(
+        &mut self,
+        at: Timestamp,
+        trade: &Trade,
+        about: About,
+        updates: &mut Vec<Update>,
+    ) -> Money {
+        let account = touch(&mut self.accounts, &mut self.moved, trade.account);
+        let Some(account) = account else { return Money::ZERO };
+        self.transactions += 1;
+        let mut rows = Rows { at, about, transaction: self.transactions, entry: self.entries, updates };
+        let owner = Owner::Account(trade.account);
+        for (asset, amount) in [trade.quote, trade.base] {
+            let (held, released) = trade.released;
+            let hold = if held == asset { -released } else { Money::ZERO };
+            let after = account.change(asset, amount, hold);
+            rows.row(owner, asset, (amount, hold), after, Cause::Trade);
+        }
+        let (fee_asset, fee) = trade.fee;
+        let left = account.balances[usize::from(fee_asset)].available();
+        let fee = fee.min((left - trade.promised).max(Money::ZERO));
+        if !fee.is_zero() {
+            let after = account.change(fee_asset, -fee, Money::ZERO);
+            rows.row(owner, fee_asset, (-fee, Money::ZERO), after, Cause::Fee);
+        }
+        let system = |totals: &mut [Money], asset: u16, by: Money| {
+            let total = &mut totals[usize::from(asset)];
+            *total += by;
+            Balance { total: *total, held: Money::ZERO }
         };
-        hand_on(updates, || Update { at, deliver_at: at, body: UpdateBody::Ledger(entry()) });
+        for (asset, amount) in [trade.quote, trade.base] {
+            let after = system(&mut self.system[system_index(Owner::Market)], asset, -amount);
+            rows.row(Owner::Market, asset, (-amount, Money::ZERO), after, Cause::Trade);
+        }
+        if !fee.is_zero() {
+            let after = system(&mut self.system[system_index(Owner::Fees)], fee_asset, fee);
+            rows.row(Owner::Fees, fee_asset, (fee, Money::ZERO), after, Cause::Fee);
+        }
+        self.entries = rows.entry;
+        fee
     }
 
     /// Books a gain or loss against the market, and margin that comes back (`held` below zero), in the transaction that

@@ -16,5 +16,5 @@ mod watch;
 
 pub(crate) use contract::{Contract, RATE_ONE};
 pub(crate) use fees::{FeeModel, Volume};
-pub(crate) use ledger::{About, Accounts, Posting};
+pub(crate) use ledger::{About, Accounts, Posting, Trade};
 pub(crate) use positions::{Holding, Leg, Listed, Mark, Positions, SavedPositions};

@@ -3,6 +3,7 @@
 use super::Slot;
 use super::floor::Floor;
 use super::queue::Place;
+use super::tell::Told;
 use crate::market::{Price, Qty};
 use crate::order::{CancelReason, OrderKind, OrderRef, RejectReason};
 use crate::sim::OrderEvent;
@@ -117,7 +118,7 @@ impl Floor<'_> {
         if self.config.venue.amend_gives_new_id {
             self.renumber(slot);
         }
-        self.answer_with(&pending.request, slot, OrderEvent::Amended { kept_place });
+        self.answer_with(&pending.request, slot, Told::Amended { kept_place });
         if resting && !kept_place {
             self.go_live(slot);
         }

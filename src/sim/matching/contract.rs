@@ -5,6 +5,7 @@
 use super::Slot;
 use super::floor::Floor;
 use super::resting::Live;
+use super::tell::Told;
 use crate::market::{Price, Qty, Side, Timestamp};
 use crate::order::{
     AccountId, CancelReason, FillId, Liquidity, Money, NewOrder, OrderKind, OrderSize, PositionEffect,
@@ -12,7 +13,7 @@ use crate::order::{
 };
 use crate::sim::account::{About, Posting};
 use crate::sim::wire::hand_on;
-use crate::sim::{Cause, OrderEvent, Owner, PositionFill, TrimFirst, Update, UpdateBody};
+use crate::sim::{Cause, Owner, PositionFill, TrimFirst, Update, UpdateBody};
 
 impl Floor<'_> {
     /// Whether this market is of a contract.
@@ -290,7 +291,7 @@ impl Floor<'_> {
             self.market.resting[side.index()].filled(queue, by);
         }
         let deliver_at = self.schedule.answer(self.now, session);
-        self.tell(slot, session, 0, OrderEvent::Amended { kept_place: true }, deliver_at);
+        self.tell(slot, session, 0, Told::Amended { kept_place: true }, deliver_at);
     }
 
     /// A mark or index price wakes the orders that wait for it.

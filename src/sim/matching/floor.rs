@@ -8,18 +8,18 @@ use serde::{Deserialize, Serialize};
 use super::memory::Memory;
 use super::queue::{self, Place, Shrink};
 use super::resting::Moved;
+use super::tell::Told;
 use super::trigger::Prints;
 use super::{Applied, Market, Orders, Slot, Touched};
 use crate::market::{FeedDepth, Group, GroupKind, Level, MarketEvent, Price, Qty, Side, Timestamp};
 use crate::order::{
-    AccountId, CancelReason, Evidence, FillId, FillRule, Liquidity, Money, OrderId, OrderStatus, SessionId,
+    AccountId, CancelReason, Evidence, FillId, FillRule, Liquidity, Money, OrderId, OrderStatus,
 };
-use crate::sim::account::{About, Accounts, FeeModel, Positions, Posting};
+use crate::sim::account::{About, Accounts, FeeModel, Positions, Posting, Trade};
 use crate::sim::schedule::Schedule;
 use crate::sim::wire::hand_on;
 use crate::sim::{
-    BuyFee, Cause, ClientIdScope, CrossedBook, Fill, OrderEvent, OrderState, OrderUpdate, Owner, PublicTrade,
-    Request, SimConfig, Update, UpdateBody,
+    BuyFee, Cause, ClientIdScope, CrossedBook, Fill, Owner, PublicTrade, SimConfig, Update, UpdateBody,
 };
 
 /// The numbers given out so far, and what is remembered of orders that ended.
@@ -421,7 +421,7 @@ impl Floor<'_> {
         hand_on(self.updates, || Update { at, deliver_at, body: UpdateBody::Fill(fill()) });
         // A quote-sized order is whole only when its money says so.
         let whole = whole && self.orders.details(slot).quote_qty().is_none() && !self.show_next(slot);
-        self.tell(slot, session, 0, OrderEvent::Filled, deliver_at);
+        self.tell(slot, session, 0, Told::Filled, deliver_at);
         if whole {
             self.forget(slot, OrderStatus::Filled);
         }
@@ -452,26 +452,15 @@ impl Floor<'_> {
         };
         let (paid, got) = if side == Side::Buy { (quote, base) } else { (-quote, -base) };
         let (fee, fee_asset) = self.fee(account, side, quote, base, liquidity);
-        let owner = Owner::Account(account);
-        let held_asset = self.market.held_asset(side);
-        let held = |asset| if held_asset == asset { -released } else { Money::ZERO };
-        let trade = |owner, asset, amount| Posting::new(owner, asset, amount, Cause::Trade);
-        let now = self.now;
-        self.accounts.begin();
-        let mut post = |row| self.accounts.post(now, row, about, self.updates);
-        post(Posting { hold: held(quote_asset), ..trade(owner, quote_asset, -paid) });
-        post(Posting { hold: held(base_asset), ..trade(owner, base_asset, got) });
-        // Fees of many small fills may round to more than the hold foresaw: nobody pays what they do not have.
-        let fee = fee.min(self.spare(account, fee_asset));
-        let mut post = |row| self.accounts.post(now, row, about, self.updates);
-        if !fee.is_zero() {
-            post(Posting::new(owner, fee_asset, -fee, Cause::Fee));
-        }
-        post(trade(Owner::Market, quote_asset, paid));
-        post(trade(Owner::Market, base_asset, -got));
-        if !fee.is_zero() {
-            post(Posting::new(Owner::Fees, fee_asset, fee, Cause::Fee));
-        }
+        let trade = Trade {
+            account,
+            quote: (quote_asset, -paid),
+            base: (base_asset, got),
+            released: (self.market.held_asset(side), released),
+            fee: (fee_asset, fee),
+            promised: self.promised_of(fee_asset),
+        };
+        let fee = self.accounts.trade(self.now, &trade, about, self.updates);
         self.flat_fees(account, liquidity, about);
         if self.market.fees.has_tiers() {
             self.accounts.traded(account, self.now, quote);
@@ -503,10 +492,16 @@ impl Floor<'_> {
         (fee, units.quote)
     }
 
+    /// What of an asset is about to be paid, and is free no more.
+    #[inline]
+    fn promised_of(&self, asset: u16) -> Money {
+        self.promised.filter(|(of, _)| *of == asset).map_or(Money::ZERO, |(_, amount)| amount)
+    }
+
     /// What an account has free and has not promised.
     fn spare(&self, account: AccountId, asset: u16) -> Money {
-        let promised = self.promised.filter(|(of, _)| *of == asset).map_or(Money::ZERO, |(_, amount)| amount);
-        (self.accounts.balance(account, asset).available() - promised).max(Money::ZERO)
+        let free = self.accounts.balance(account, asset).available();
+        (free - self.promised_of(asset)).max(Money::ZERO)
     }
 
     /// Fixed amounts for each fill, as far as the account has them free.
@@ -526,14 +521,14 @@ impl Floor<'_> {
 
     /// Ends an order before all of it filled.
     pub(crate) fn cancel(&mut self, slot: Slot, reason: CancelReason) {
-        let live = self.orders.live(slot);
-        let (side, session, resting) = (live.side, live.session, live.is_resting());
         self.release(slot);
-        if resting {
+        let live = self.orders.live(slot);
+        let (side, session) = (live.side, live.session);
+        if live.is_resting() {
             self.market.resting[side.index()].leave(self.orders, slot);
         }
         let deliver_at = self.schedule.answer(self.now, session);
-        self.tell(slot, session, 0, OrderEvent::Cancelled(reason), deliver_at);
+        self.tell(slot, session, 0, Told::Cancelled(reason), deliver_at);
         self.forget(slot, OrderStatus::Cancelled);
     }
 
@@ -547,8 +542,10 @@ impl Floor<'_> {
     pub(super) fn release(&mut self, slot: Slot) {
         let held = self.held(slot);
         self.hold_more(slot, -held);
-        let open = self.open(slot);
-        self.work(slot, open, Qty::ZERO);
+        if self.is_contract() {
+            let open = self.open(slot);
+            self.work(slot, open, Qty::ZERO);
+        }
         self.orders.live_mut(slot).held = false;
     }
 
@@ -562,60 +559,33 @@ impl Floor<'_> {
 
     /// An order is done: it leaves its queue and memory.
     pub(super) fn forget(&mut self, slot: Slot, status: OrderStatus) {
-        self.forget_closing(slot);
-        self.forget_trail(slot);
+        if !self.orders.is_plain(slot) || self.market.depth.is_thin() {
+            self.forget_rest(slot);
+        }
         let live = self.orders.live(slot);
         if live.is_resting() {
             self.market.resting[live.side.index()].leave(self.orders, slot);
         }
         let (live, details) = (self.orders.live(slot), self.orders.details(slot));
+        let id = live.id;
+        self.counters.clients.ended(live.account, self.market.id, id, details.client_id.as_ref(), status);
+        self.orders.remove(slot);
+    }
+
+    /// The same for what few orders have.
+    fn forget_rest(&mut self, slot: Slot) {
+        self.forget_closing(slot);
+        self.forget_trail(slot);
+        let live = self.orders.live(slot);
         if let crate::order::TimeInForce::Gtd(time) = self.orders.tif(slot) {
             self.schedule.forget_expiry(time, live.id);
         }
         if live.waiting {
             self.market.waiting.remove(&live.id);
         }
-        let id = live.id;
-        if let Some(until) = self.market.thin.forget(id) {
-            self.schedule.forget_expiry(until, id);
+        if let Some(until) = self.market.thin.forget(live.id) {
+            self.schedule.forget_expiry(until, live.id);
         }
-        self.counters.clients.ended(live.account, self.market.id, id, details.client_id.as_ref(), status);
-        self.orders.remove(slot);
-    }
-
-    /// Hands on what happened to a live order; `tag` is of the request that this answers, 0 for none.
-    #[inline(always)] // What happened is written into the update, not carried there: it can be a large refusal.
-    pub(super) fn tell(
-        &mut self,
-        slot: Slot,
-        session: SessionId,
-        tag: u64,
-        event: OrderEvent,
-        deliver_at: Timestamp,
-    ) {
-        let (at, lot, orders) = (self.now, self.market.lot(), &*self.orders);
-        hand_on(self.updates, || {
-            let account = orders.live(slot).account;
-            let order = Some(orders.state(slot, lot, matches!(event, OrderEvent::Cancelled(_))));
-            let update = OrderUpdate { session, account, tag, event, order };
-            Update { at, deliver_at, body: UpdateBody::Order(update) }
-        });
-    }
-
-    /// Answers a request with the state of a live order.
-    #[inline(always)]
-    pub(super) fn answer_with(&mut self, request: &Request, slot: Slot, event: OrderEvent) {
-        let deliver_at = self.schedule.answer(self.now, request.session);
-        self.tell(slot, request.session, request.tag, event, deliver_at);
-    }
-
-    /// Answers a request.
-    pub(crate) fn answer(&mut self, request: &Request, event: OrderEvent, order: Option<OrderState>) {
-        let deliver_at = self.schedule.answer(self.now, request.session);
-        let (session, account, tag) = (request.session, request.account, request.tag);
-        let at = self.now;
-        let update = || OrderUpdate { session, account, tag, event, order };
-        hand_on(self.updates, || Update { at, deliver_at, body: UpdateBody::Order(update()) });
     }
 
     /// The time, where client ids are unique by its day.

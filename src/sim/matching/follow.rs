@@ -5,10 +5,11 @@
 
 use super::Slot;
 use super::floor::Floor;
+use super::tell::Told;
 use crate::market::{FinePrice, Price, Side};
 use crate::order::{Callback, NewOrder, RejectReason, Trail, Trigger, TriggerBy, TriggerKind};
 use crate::sim::account::RATE_ONE;
-use crate::sim::{Calling, Extra, Following, OrderEvent};
+use crate::sim::{Calling, Extra, Following};
 
 /// The whole of a share in millionths.
 const WHOLE: i128 = 1_000_000;
@@ -141,7 +142,7 @@ impl Floor<'_> {
     fn tell_moved(&mut self, slot: Slot) {
         let session = self.orders.live(slot).session;
         let deliver_at = self.schedule.answer(self.now, session);
-        self.tell(slot, session, 0, OrderEvent::Amended { kept_place: true }, deliver_at);
+        self.tell(slot, session, 0, Told::Amended { kept_place: true }, deliver_at);
     }
 
     /// A reference price moved: triggers that it leads follow.
@@ -199,9 +200,10 @@ impl Floor<'_> {
 
     /// An order waits no more: the market leads its trigger no further.
     pub(super) fn forget_trail(&mut self, slot: Slot) {
-        let waits = self.market.waiting.contains(&self.orders.live(slot).id);
         let is_led = self.orders.details(slot).extra.as_ref().is_some_and(|extra| extra.is_led());
-        self.market.trails = self.market.trails.saturating_sub(u32::from(waits && is_led));
+        if is_led && self.market.waiting.contains(&self.orders.live(slot).id) {
+            self.market.trails = self.market.trails.saturating_sub(1);
+        }
     }
 
     /// A print moved the last price.

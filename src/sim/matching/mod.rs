@@ -18,6 +18,7 @@ mod special;
 mod state;
 mod taken;
 mod taking;
+mod tell;
 mod thin;
 mod trigger;
 mod window;
@@ -273,6 +274,9 @@ impl Market {
     /// The next price after `after` (the best where `None`) with a free lot.
     pub(crate) fn next_free(&self, side: Side, after: Option<Price>, now: Timestamp) -> Option<Price> {
         let ladder = self.book.side(side);
+        if ladder.is_empty() {
+            return None;
+        }
         let mut next = match after {
             None => ladder.best(),
             Some(price) => ladder.after(price),

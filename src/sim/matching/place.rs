@@ -5,6 +5,7 @@ use super::floor::Floor;
 use super::queue::Place;
 use super::resting::Birth;
 use super::taking::{Stopped, Taker};
+use super::tell::Told;
 use crate::market::{FeedDepth, Price, Qty, Side};
 use crate::order::{
     AccountId, CancelReason, Money, NewOrder, OrderId, OrderKind, OrderSize, OrderStatus, PositionEffect,
@@ -16,27 +17,28 @@ use crate::sim::{Extra, OrderEvent, OrderState, PostOnlyAnswer, RequestBody};
 impl Floor<'_> {
     /// A request about this market arrives. Orders and amends wait at the door while the book is not trusted.
     pub(crate) fn arrive(&mut self, pending: &Pending) {
-        match &pending.request.body {
-            body if !self.market.trusted && body.order().is_some() => {
-                let state = body.order().map(|order| unborn(order, pending, self.now, OrderStatus::Open));
-                self.answer(&pending.request, OrderEvent::AtTheDoor, state);
-                self.market.door.push_back(pending.clone());
-            }
-            body if !self.market.trusted && body.amended().is_some() => {
-                let slot = body.amended().and_then(|order| self.find(pending.request.account, order));
-                match slot {
-                    Some(slot) => self.answer_with(&pending.request, slot, OrderEvent::AtTheDoor),
-                    None => self.answer(&pending.request, OrderEvent::AtTheDoor, None),
-                }
-                self.market.door.push_back(pending.clone());
-            }
-            RequestBody::Place(_)
-            | RequestBody::PlaceSpecial(_)
-            | RequestBody::Amend { .. }
-            | RequestBody::AmendSpecial(_) => self.decide(pending),
-            RequestBody::Cancel(_) | RequestBody::CancelAll { .. } | RequestBody::Set { .. } => {}
+        if self.market.trusted {
+            self.decide(pending);
+        } else {
+            self.wait_at_the_door(pending);
         }
         self.market.refresh_idle();
+    }
+
+    #[cold]
+    fn wait_at_the_door(&mut self, pending: &Pending) {
+        let body = &pending.request.body;
+        if body.order().is_none() && body.amended().is_none() {
+            return;
+        }
+        match body.amended().and_then(|order| self.find(pending.request.account, order)) {
+            Some(slot) => self.answer_with(&pending.request, slot, Told::AtTheDoor),
+            None => {
+                let state = body.order().map(|order| unborn(order, pending, self.now, OrderStatus::Open));
+                self.answer(&pending.request, OrderEvent::AtTheDoor, state);
+            }
+        }
+        self.market.door.push_back(pending.clone());
     }
 
     /// The book is trusted again: who waits at the door is decided, in order.
@@ -50,7 +52,7 @@ impl Floor<'_> {
 
     fn decide(&mut self, pending: &Pending) {
         let answer = match &pending.request.body {
-            RequestBody::Place(order) => self.place(order, &Extra::default(), pending),
+            RequestBody::Place(order) => self.place(order, None, pending),
             RequestBody::PlaceSpecial(special) => self.place_special(special, pending),
             RequestBody::Amend { order, price, qty } => self.amend(order, *price, *qty, pending),
             RequestBody::AmendSpecial(change) => self.amend_special(change, pending),
@@ -73,7 +75,10 @@ impl Floor<'_> {
             body => {
                 let Some(order) = body.amended() else { return };
                 match self.find(request.account, order) {
-                    Some(slot) => self.answer_with(request, slot, event),
+                    Some(slot) => {
+                        let state = self.orders.state(slot, self.market.lot(), false);
+                        self.answer(request, event, Some(state));
+                    }
                     None => self.answer(request, event, None),
                 }
             }
@@ -84,7 +89,7 @@ impl Floor<'_> {
     pub(super) fn place(
         &mut self,
         order: &NewOrder,
-        asked: &Extra,
+        asked: Option<&Extra>,
         pending: &Pending,
     ) -> Result<(), RejectReason> {
         let account = pending.request.account;
@@ -151,8 +156,11 @@ impl Floor<'_> {
     }
 
     fn check_size(&self, order: &NewOrder) -> Result<(), RejectReason> {
-        for price in order.price.into_iter().chain(order.trigger.map(|trigger| trigger.price)) {
+        if let Some(price) = order.price {
             self.check_price(price)?;
+        }
+        if let Some(trigger) = &order.trigger {
+            self.check_price(trigger.price)?;
         }
         match order.size {
             OrderSize::Quote(amount) if amount.0 <= 0 => Err(RejectReason::QtyNotPositive),
@@ -242,7 +250,7 @@ impl Floor<'_> {
     fn accept(
         &mut self,
         order: &NewOrder,
-        asked: &Extra,
+        asked: Option<&Extra>,
         pending: &Pending,
         hold: Money,
         place: Option<Place>,
@@ -259,11 +267,8 @@ impl Floor<'_> {
             created: pending.sent,
             arrived: self.now,
         });
-        if asked.display.is_some() || asked.peg.is_some() || asked.whole || asked.is_led() {
-            let extra = self.orders.details_mut(slot).extra.get_or_insert_default();
-            (extra.display, extra.follows, extra.whole) = (asked.display, asked.follows, asked.whole);
-            (extra.callback, extra.peg) = (asked.callback, asked.peg);
-            self.market.trails += u32::from(asked.is_led());
+        if let Some(asked) = asked {
+            self.ask_more(slot, asked);
         }
         let client_id = order.client_id.as_ref();
         let by_day = self.ids_by_day();
@@ -282,8 +287,18 @@ impl Floor<'_> {
             self.orders.live_mut(slot).ahead = place;
             self.orders.set_joined(slot, self.counters.joined + 1);
         }
-        self.answer_with(&pending.request, slot, OrderEvent::Accepted);
+        self.answer_with(&pending.request, slot, Told::Accepted);
         slot
+    }
+
+    /// Notes what few orders ask for.
+    fn ask_more(&mut self, slot: Slot, asked: &Extra) {
+        if asked.display.is_some() || asked.peg.is_some() || asked.whole || asked.is_led() {
+            let extra = self.orders.details_mut(slot).extra.get_or_insert_default();
+            (extra.display, extra.follows, extra.whole) = (asked.display, asked.follows, asked.whole);
+            (extra.callback, extra.peg) = (asked.callback, asked.peg);
+            self.market.trails += u32::from(asked.is_led());
+        }
     }
 
     /// Where an order that arrives and takes nothing will stand, if it is sure to join.
@@ -364,7 +379,7 @@ impl Floor<'_> {
         live.waiting = false;
         let (kind, session, self_trade) = (live.kind, live.session, live.self_trade);
         let deliver_at = self.schedule.answer(self.now, session);
-        self.tell(slot, session, 0, OrderEvent::Triggered, deliver_at);
+        self.tell(slot, session, 0, Told::Triggered, deliver_at);
         if self.is_contract() {
             return self.wake_in_contract(slot);
         }

@@ -38,11 +38,18 @@ impl Place {
 
     /// Behind `qty` of market volume.
     pub(crate) fn behind(qty: Qty, lot: Qty) -> Self {
+        if qty.is_zero() {
+            return Self::FRONT;
+        }
         Self::from_parts(ceil_div(i128::from(qty.units()) * PARTS, i128::from(lot.units())))
     }
 
     /// As it is shown: rounded up to the lot.
+    #[inline]
     pub(crate) fn shown(self, lot: Qty) -> Option<Qty> {
+        if self == Self::FRONT {
+            return Some(Qty::ZERO);
+        }
         let lots = ceil_div(i128::from(self.parts()?), PARTS);
         Some(Qty::from_units(i64::try_from(lots * i128::from(lot.units())).unwrap_or(i64::MAX)))
     }

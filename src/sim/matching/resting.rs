@@ -52,12 +52,27 @@ enum Lives {
 }
 
 impl Live {
+    #[inline]
     pub(crate) fn leaves(&self) -> Qty {
-        self.qty - self.filled
+        // No more fills than there is: nothing to saturate.
+        Qty::from_units(self.qty.units() - self.filled.units())
     }
 
     pub(crate) fn is_resting(&self) -> bool {
         self.joined != 0
+    }
+
+    /// How long it lives.
+    fn tif(&self, details: &Details) -> TimeInForce {
+        match self.lives {
+            Lives::Gtc => TimeInForce::Gtc,
+            Lives::Ioc => TimeInForce::Ioc,
+            Lives::Fok => TimeInForce::Fok,
+            Lives::Gtd => {
+                let expires = details.extra.as_ref().and_then(|extra| extra.expires);
+                TimeInForce::Gtd(expires.unwrap_or(Timestamp::MAX))
+            }
+        }
     }
 }
 
@@ -110,6 +125,36 @@ struct Entry {
 
 const _: () = assert!(size_of::<Entry>() == 128);
 
+impl Entry {
+    /// No order.
+    const FREE: Self = Self {
+        live: Live {
+            id: OrderId(0),
+            price: Price::from_units(0),
+            qty: Qty::ZERO,
+            filled: Qty::ZERO,
+            ahead: Place::FRONT,
+            joined: 0,
+            account: AccountId(0),
+            session: SessionId(0),
+            instrument: 0,
+            side: Side::Buy,
+            held: false,
+            waiting: false,
+            kind: OrderKind::Limit,
+            self_trade: SelfTrade::None,
+            lives: Lives::Gtc,
+        },
+        details: Details {
+            client_id: None,
+            filled_quote: Money::ZERO,
+            created: Timestamp::MIN,
+            arrived: Timestamp::MIN,
+            extra: None,
+        },
+    };
+}
+
 /// All live and waiting orders. Slots are used again; numbers never are.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Orders {
@@ -123,21 +168,26 @@ pub(crate) struct Orders {
 
 impl Orders {
     pub(crate) fn insert(&mut self, live: Live, details: Details) -> Slot {
-        let id = live.id;
-        let slot = if let Some(slot) = self.free.pop() {
-            self.joined[slot as usize] = live.joined;
-            self.entries[slot as usize] = Entry { live, details };
-            slot
-        } else {
-            self.joined.push(live.joined);
-            self.entries.push(Entry { live, details });
+        let slot = self.room(live.id);
+        self.joined[slot as usize] = live.joined;
+        self.entries[slot as usize] = Entry { live, details };
+        slot
+    }
+
+    /// A free slot for an order of this number.
+    #[inline]
+    fn room(&mut self, id: OrderId) -> Slot {
+        let slot = self.free.pop().unwrap_or_else(|| {
+            self.joined.push(0);
+            self.entries.push(Entry::FREE);
             (self.entries.len() - 1) as Slot
-        };
+        });
         self.index.set(id, slot);
         slot
     }
 
     /// Inserts a new order; it rests nowhere yet.
+    #[inline]
     pub(crate) fn create(&mut self, birth: &Birth<'_>) -> Slot {
         let order = birth.order;
         let qty = match order.size {
@@ -150,7 +200,10 @@ impl Orders {
             TimeInForce::Fok => Lives::Fok,
             TimeInForce::Gtd(_) => Lives::Gtd,
         };
-        let live = Live {
+        let slot = self.room(birth.id);
+        // Written where it stays; whoever had the place left no client id and nothing special.
+        let Entry { live, details } = &mut self.entries[slot as usize];
+        *live = Live {
             id: birth.id,
             price: order.price.unwrap_or_default(),
             qty,
@@ -167,19 +220,8 @@ impl Orders {
             self_trade: birth.self_trade,
             lives,
         };
-        let (created, arrived, filled_quote) = (birth.created, birth.arrived, Money::ZERO);
-        let Some(slot) = self.free.pop() else {
-            let client_id = order.client_id.clone();
-            let extra = Extra::of(order);
-            return self.insert(live, Details { client_id, filled_quote, created, arrived, extra });
-        };
-        self.index.set(live.id, slot);
-        self.joined[slot as usize] = 0;
-        // Written where it stays; whoever had the place left no client id and nothing special.
-        let entry = &mut self.entries[slot as usize];
-        entry.live = live;
-        let details = &mut entry.details;
-        (details.created, details.arrived, details.filled_quote) = (created, arrived, filled_quote);
+        (details.created, details.arrived) = (birth.created, birth.arrived);
+        details.filled_quote = Money::ZERO;
         if order.client_id.is_some() {
             details.client_id.clone_from(&order.client_id);
         }
@@ -191,15 +233,7 @@ impl Orders {
 
     /// How long an order lives.
     pub(crate) fn tif(&self, slot: Slot) -> TimeInForce {
-        match self.live(slot).lives {
-            Lives::Gtc => TimeInForce::Gtc,
-            Lives::Ioc => TimeInForce::Ioc,
-            Lives::Fok => TimeInForce::Fok,
-            Lives::Gtd => {
-                let extra = self.details(slot).extra.as_ref();
-                TimeInForce::Gtd(extra.and_then(|extra| extra.expires).unwrap_or(Timestamp::MAX))
-            }
-        }
+        self.live(slot).tif(self.details(slot))
     }
 
     /// Forgets an order that stands in no queue any more.
@@ -259,14 +293,31 @@ impl Orders {
     }
 
     /// An order as the exchange shows it. `lot` is its instrument's; `ended`: it has just been cancelled.
-    #[inline(always)] // Built in place in the update that carries it.
     pub(crate) fn state(&self, slot: Slot, lot: Qty, ended: bool) -> OrderState {
-        let (live, details) = (self.live(slot), self.details(slot));
-        // The amount of a quote-sized order grows with its fills: its money says when it is whole.
-        let hidden = details.hidden();
-        let whole = details
-            .quote_qty()
-            .map_or((live.leaves() + hidden).is_zero(), |quote| details.filled_quote >= quote);
+        let mut state = self.plain_state(slot, lot, ended);
+        self.add_rest(slot, &mut state);
+        state
+    }
+
+    /// Whether an order has nothing but what all orders have.
+    #[inline]
+    pub(crate) fn is_plain(&self, slot: Slot) -> bool {
+        let details = self.details(slot);
+        details.client_id.is_none() && details.extra.is_none()
+    }
+
+    /// [`state`](Self::state) without what [`add_rest`](Self::add_rest) adds.
+    #[inline(always)] // Built in place in the update that carries it.
+    pub(crate) fn plain_state(&self, slot: Slot, lot: Qty, ended: bool) -> OrderState {
+        let Entry { live, details } = &self.entries[slot as usize];
+        let (qty, whole) = match &details.extra {
+            None => (live.qty, live.qty == live.filled),
+            // The amount of a quote-sized order grows with its fills: its money says when it is whole.
+            Some(extra) => {
+                let qty = live.qty + extra.hidden;
+                (qty, extra.quote_qty.map_or(qty == live.filled, |quote| details.filled_quote >= quote))
+            }
+        };
         let status = match (live.waiting, live.filled.is_zero()) {
             _ if ended => OrderStatus::Cancelled,
             (true, _) => OrderStatus::Waiting,
@@ -276,31 +327,32 @@ impl Orders {
         };
         OrderState {
             id: live.id,
-            client_id: details.client_id.clone(),
+            client_id: None,
             instrument: InstrumentId(u32::from(live.instrument)),
             side: live.side,
             kind: live.kind,
-            tif: self.tif(slot),
+            tif: live.tif(details),
             price: (live.kind != OrderKind::Market).then_some(live.price),
-            qty: live.qty + hidden,
+            qty,
             filled: live.filled,
             filled_quote: details.filled_quote,
             status,
             ahead: if live.is_resting() && !whole { live.ahead.shown(lot) } else { None },
             created: details.created,
             arrived: details.arrived,
-            extra: details.extra.clone(),
+            extra: None,
         }
     }
 
-    /// Tells the processor that an order's slot is going to be asked for: among many live orders that is a cache
-    /// miss, and there is other work until then. Changes nothing.
-    #[inline]
-    pub(crate) fn expect_number(&self, id: OrderId) {
-        self.index.expect(id);
+    /// Adds what few orders have.
+    pub(crate) fn add_rest(&self, slot: Slot, state: &mut OrderState) {
+        let details = self.details(slot);
+        state.client_id.clone_from(&details.client_id);
+        state.extra.clone_from(&details.extra);
     }
 
-    /// The same for the order in a slot.
+    /// Tells the processor that an order is going to be asked for: among many live orders that is a cache miss, and there
+    /// is other work until then. Changes nothing.
     #[inline]
     pub(crate) fn expect(&self, slot: Slot) {
         if let Some(entry) = self.entries.get(slot as usize) {
@@ -348,13 +400,6 @@ impl Index {
         let (page, at) = Self::place(id);
         let slot = self.pages.get(page)?.as_ref()?.slots[at];
         (slot != NONE).then_some(slot)
-    }
-
-    fn expect(&self, id: OrderId) {
-        let (page, at) = Self::place(id);
-        if let Some(Some(page)) = self.pages.get(page) {
-            prefetch_index(page.slots.as_slice(), at);
-        }
     }
 
     fn take(&mut self, id: OrderId) {

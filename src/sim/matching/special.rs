@@ -6,6 +6,7 @@
 
 use super::Slot;
 use super::floor::Floor;
+use super::tell::Told;
 use crate::market::{FinePrice, Price, Qty, Side};
 use crate::order::{
     AccountId, NewOrder, OrderKind, OrderSize, Peg, PegTo, PositionEffect, RejectReason, SpecialAmend,
@@ -13,7 +14,7 @@ use crate::order::{
 };
 use crate::sim::account::RATE_ONE;
 use crate::sim::schedule::Pending;
-use crate::sim::{Extra, OrderEvent, Rate};
+use crate::sim::{Extra, Rate};
 
 impl Floor<'_> {
     /// A new order that asks for what few orders ask for.
@@ -44,7 +45,7 @@ impl Floor<'_> {
             special.callback.map(|callback| self.await_calling(&mut order, callback)).transpose()?;
         let (display, whole, peg) = (special.display, special.whole, special.peg);
         let asked = Extra { display, follows, whole, callback, peg, ..Extra::default() };
-        self.place(&order, &asked, pending)
+        self.place(&order, Some(&asked), pending)
     }
 
     /// Where a pegged limit is now; `None` where there is no price to set it from.
@@ -105,7 +106,7 @@ impl Floor<'_> {
             self.orders.live_mut(slot).qty = qty;
         }
         if same && moved || sleeps && !same {
-            self.answer_with(&pending.request, slot, OrderEvent::Amended { kept_place: true });
+            self.answer_with(&pending.request, slot, Told::Amended { kept_place: true });
             return Ok(());
         }
         let answer = self.amend(&change.order, price, change.qty, pending);

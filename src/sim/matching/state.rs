@@ -105,8 +105,12 @@ impl Clients {
             self.ended.resize(ENDED as usize, None);
         }
         let filled = status == OrderStatus::Filled;
-        self.ended[(id.0 % ENDED) as usize] =
-            Some(Ended { account, id, client_id: client_id.cloned(), filled });
+        let place = &mut self.ended[(id.0 % ENDED) as usize];
+        // Most have no id of their own: nothing is copied then.
+        *place = match client_id {
+            None => Some(Ended { account, id, client_id: None, filled }),
+            Some(client_id) => Some(Ended { account, id, client_id: Some(client_id.clone()), filled }),
+        };
     }
 
     pub(crate) fn renumbered(&mut self, account: AccountId, client_id: &ClientOrderId, id: OrderId) {

@@ -27,21 +27,23 @@ impl Latency {
     }
 
     /// When what is sent at `now` reaches the exchange.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn reached(&mut self, now: Timestamp) -> Timestamp {
         if matches!(self.model, LatencyModel::None) { now } else { now.plus(self.entry(now)) }
     }
 
     /// When what the exchange says at `at` is back.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn back(&mut self, at: Timestamp) -> Timestamp {
         if matches!(self.model, LatencyModel::None) { at } else { at.plus(self.response(at)) }
     }
 
+    #[inline(never)]
     fn entry(&mut self, now: Timestamp) -> Duration {
         self.sample(now, |sample| sample.entry, |entry, _| entry)
     }
 
+    #[inline(never)]
     fn response(&mut self, now: Timestamp) -> Duration {
         self.sample(now, |sample| sample.response, |_, response| response)
     }

@@ -23,14 +23,14 @@ pub(crate) struct Pending {
 }
 
 /// What is due next.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Debug)]
 pub(crate) enum Due {
     /// An order's time is up.
     Expiry(OrderId),
     /// A contract's funding is due.
     Funding(InstrumentId),
-    /// A request arrives: [`Schedule::arrival`] takes it.
-    Arrival,
+    /// A request arrives; [`Schedule::done`] takes its room back.
+    Arrival(Box<Pending>),
 }
 
 /// What waits for a time of its own. At one time: expiries first.
@@ -61,7 +61,8 @@ pub(crate) struct Schedule {
     inbox: VecDeque<Box<Pending>>,
     /// Room of requests that were carried out.
     #[serde(skip)]
-    spare: VecDeque<Box<Pending>>,
+    #[allow(clippy::vec_box, reason = "the boxes go back into the inbox")]
+    spare: Vec<Box<Pending>>,
     timers: BTreeSet<(Timestamp, Timer)>,
     /// When something is due next; the end of time where nothing is. Asked at every event, so it is kept.
     due: Timestamp,
@@ -76,7 +77,7 @@ impl Schedule {
         Self {
             latency: Latency::new(model, seed),
             inbox: VecDeque::new(),
-            spare: VecDeque::new(),
+            spare: Vec::new(),
             timers: BTreeSet::new(),
             due: Timestamp::MAX,
             wake: Timestamp::MAX,
@@ -91,13 +92,13 @@ impl Schedule {
         let session = self.session(request.session);
         session.arrival = session.arrival.max(reached);
         let arrives = session.arrival;
-        let pending = Pending { arrives, sent: now, request };
-        let room = match self.spare.pop_back() {
+        let room = match self.spare.pop() {
             Some(mut room) => {
-                *room = pending;
+                (room.arrives, room.sent) = (arrives, now);
+                room.request = request;
                 room
             }
-            None => Box::new(pending),
+            None => Box::new(Pending { arrives, sent: now, request }),
         };
         self.inbox.push_back(room);
         let mut at = self.inbox.len() - 1;
@@ -113,9 +114,14 @@ impl Schedule {
     fn session(&mut self, id: SessionId) -> &mut Session {
         let at = id.0 as usize;
         if at >= self.sessions.len() {
-            self.sessions.resize(at + 1, Session::default());
+            self.meet(at + 1);
         }
         &mut self.sessions[at]
+    }
+
+    #[cold]
+    fn meet(&mut self, sessions: usize) {
+        self.sessions.resize(sessions, Session::default());
     }
 
     /// The exchange answers at `at`: when the client knows.
@@ -157,31 +163,35 @@ impl Schedule {
         self.due <= now
     }
 
+    #[inline]
     fn look_ahead(&mut self) {
-        let timer = self.timers.first().map_or(Timestamp::MAX, |(time, _)| *time);
         let arrival = self.inbox.front().map_or(Timestamp::MAX, |pending| pending.arrives);
-        self.due = timer.min(arrival);
-        let expiry = self.timers.iter().find(|(_, timer)| matches!(timer, Timer::Expiry(_)));
-        self.wake = expiry.map_or(Timestamp::MAX, |(time, _)| *time).min(arrival);
+        (self.due, self.wake) = (arrival, arrival);
+        if let Some((timer, _)) = self.timers.first() {
+            self.due = arrival.min(*timer);
+            let expiry = self.timers.iter().find(|(_, timer)| matches!(timer, Timer::Expiry(_)));
+            self.wake = expiry.map_or(Timestamp::MAX, |(time, _)| *time).min(arrival);
+        }
     }
 
-    /// What is due first, if it is due before `until` (timers: at `until` too). Timers come before arrivals of the same
-    /// time. A timer is taken out; a request waits for [`arrival`](Self::arrival).
+    /// Takes what is due first, if it is due before `until` (timers: at `until` too). Timers come before arrivals of the
+    /// same time.
+    #[inline]
     pub(crate) fn due_before(&mut self, until: Timestamp) -> Option<(Timestamp, Due)> {
-        let timer = self.timers.first().copied().filter(|(time, _)| *time <= until);
         let arrival = self.inbox.front().map(|pending| pending.arrives).filter(|time| *time < until);
-        match (timer, arrival) {
-            (Some((time, timer)), arrival) if arrival.is_none_or(|arrives| time <= arrives) => {
-                self.timers.remove(&(time, timer));
-                self.look_ahead();
-                let due = match timer {
-                    Timer::Expiry(order) => Due::Expiry(order),
-                    Timer::Funding(market) => Due::Funding(market),
-                };
-                Some((time, due))
-            }
-            (_, arrival) => arrival.map(|time| (time, Due::Arrival)),
+        if let Some((time, timer)) = self.timers.first().copied()
+            && time <= until
+            && arrival.is_none_or(|arrives| time <= arrives)
+        {
+            self.timers.remove(&(time, timer));
+            self.look_ahead();
+            let due = match timer {
+                Timer::Expiry(order) => Due::Expiry(order),
+                Timer::Funding(market) => Due::Funding(market),
+            };
+            return Some((time, due));
         }
+        Some((arrival?, Due::Arrival(self.take_first()?)))
     }
 
     /// Takes the first request that has arrived by `until`; [`done`](Self::done) takes its room back.
@@ -190,6 +200,11 @@ impl Schedule {
         if self.inbox.front()?.arrives > until {
             return None;
         }
+        self.take_first()
+    }
+
+    #[inline]
+    fn take_first(&mut self) -> Option<Box<Pending>> {
         let first = self.inbox.pop_front();
         self.look_ahead();
         first
@@ -198,6 +213,6 @@ impl Schedule {
     /// A request was carried out.
     #[inline]
     pub(crate) fn done(&mut self, request: Box<Pending>) {
-        self.spare.push_back(request);
+        self.spare.push(request);
     }
 }
