@@ -200,10 +200,10 @@ fn what_the_control_interface_refuses_changes_nothing() {
         ("clock", r#"{"speed":"7","advance_ms":-1}"#),
         ("clock", r#"{"speed":"7","until":"yesterday"}"#),
         ("clock", r#"{"speed":"7","advance_ms":1,"advance_messages":1}"#),
-        // BitMEX has no USDT here, and BitMart no XBT.
-        ("deposit", r#"{"account":"default","asset":"USDT","amount":"1"}"#),
+        // BitMEX has no BTC, and BitMart no XBT.
+        ("deposit", r#"{"account":"default","asset":"BTC","amount":"1"}"#),
         ("deposit", r#"{"account":"default","asset":"XBT","amount":"1"}"#),
-        ("reset", r#"{"account":"default","balances":{"USDT":"1"}}"#),
+        ("reset", r#"{"account":"default","balances":{"BTC":"1"}}"#),
         ("reset", r#"{"account":"default","balances":{"USDT":"-1"}}"#),
         ("accounts", r#"{"account":"bob","balances":{"XBT":"1"}}"#),
         ("accounts", r#"{"account":"bob","key":"paper-key"}"#),

@@ -68,7 +68,7 @@ impl Desk {
         let failed = |error: crate::market::SourceError| DeskError::failed(error.to_string());
         let mut source: AnySource = Box::new(Beside::new(sources).map_err(failed)?);
         if let Some(start) = moved_to.filter(|_| live.is_empty()) {
-            let ahead = self.source.warmup.unwrap_or_default();
+            let ahead = self.source.served_warmup();
             source = Box::new(Moved::to(source, start, ahead).map_err(failed)?);
         }
         let options = PaperOptions { market_delay, follow_queues: true };
@@ -95,7 +95,7 @@ impl Desk {
         }
         super::first_book(&mut paper, &chosen, live.first())?;
         // What the first books took of the warm-up is part of it.
-        let warm = self.source.warmup.unwrap_or_default();
+        let warm = self.source.served_warmup();
         let end = paper.started().plus(warm).max(paper.now());
         paper.advance_to(end)?;
         self.warnings.borrow_mut().extend(warnings);

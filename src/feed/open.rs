@@ -94,7 +94,7 @@ pub struct SourceArgs {
     /// Where lists of instruments are kept.
     #[arg(skip)]
     pub lists: Option<PathBuf>,
-    /// Play this much first, as in 30s
+    /// Play this much first, as in 30s; `serve` plays ten minutes of a made market where nothing is said
     #[arg(long, value_name = "D", value_parser = duration)]
     pub warmup: Option<Duration>,
 }
@@ -234,6 +234,13 @@ impl SourceArgs {
         let recorded = !(self.tape.is_empty() && self.csv.is_empty() && self.arrow.is_empty());
         let made = self.synth.is_some() || self.demo;
         self.live || self.live_from.is_some() || !(recorded || made)
+    }
+
+    /// How much is played before clients are let in: of a made market as much as they ask candles of first.
+    pub fn served_warmup(&self) -> Duration {
+        const OF_MADE: Duration = Duration::from_secs(600);
+        let made = self.synth.is_some() || self.demo;
+        self.warmup.unwrap_or(if made { OF_MADE } else { Duration::ZERO })
     }
 
     /// Whether a live market that stands beside the one that was asked for is meant as well: its exchange's own is,

@@ -172,12 +172,19 @@ impl SynthConfig {
         })
     }
 
-    /// The market of `--demo`: an hour of the catalogue's first two pairs.
+    /// The market of `--demo`: an hour of the catalogue's first two pairs, and of the first of each kind of contract that
+    /// is not among them.
     pub fn demo(connector: &Connector) -> Result<Self, SynthError> {
         let catalogue = connector.venue()?.catalogue()?;
-        let first = of_family(connector, &catalogue.entries).take(DEMO_PAIRS);
-        let first = first.map(|instrument| instrument.pair.clone());
-        let market = Self::new(connector, &first.collect::<Vec<_>>(), &[], DEMO_SEED)?;
+        let mut chosen: Vec<&Instrument> = Vec::new();
+        for instrument in of_family(connector, &catalogue.entries) {
+            let kind = |one: &Instrument| std::mem::discriminant(&one.product);
+            if chosen.len() < DEMO_PAIRS || chosen.iter().all(|one| kind(one) != kind(instrument)) {
+                chosen.push(instrument);
+            }
+        }
+        let pairs: Vec<Pair> = chosen.into_iter().map(|instrument| instrument.pair.clone()).collect();
+        let market = Self::new(connector, &pairs, &[], DEMO_SEED)?;
         Ok(Self { duration: Some(DEMO_LENGTH), ..market })
     }
 

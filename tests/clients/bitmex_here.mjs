@@ -1,6 +1,6 @@
 // ccxt's BitMEX in JavaScript, pointed at a gateway: what its suites begin with.
 
-import { Table, library, served } from "./table.mjs";
+import { Table, library, patient, served } from "./table.mjs";
 
 export const ccxt = library("ccxt");
 const { mount, key } = served("/bitmex");
@@ -9,7 +9,7 @@ export async function pointed(exchange) {
     exchange.urls.api = { public: mount.rest, private: mount.rest, ws: `${mount.websocket}/realtime` };
     // Plain ws:// addresses are not supported before this.
     await exchange.loadHttpProxyAgent();
-    return exchange;
+    return patient(exchange, [ccxt.DDoSProtection, ccxt.RateLimitExceeded]);
 }
 
 export const keys = (other) => ({ apiKey: key.key, secret: key.secret, ...other });

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import ccxt
 import ccxt.pro
-from table import Table, check, raises, served
+from table import Table, check, patient, raises, served
 
 MOUNT, KEY = served("/bitmex")
 SYMBOL = "BTC/USDT"
@@ -18,7 +18,7 @@ def keys(**other):
 def pointed(exchange):
     ws = MOUNT["websocket"] + "/realtime"
     exchange.urls["api"] = {"public": MOUNT["rest"], "private": MOUNT["rest"], "ws": ws}
-    return exchange
+    return patient(exchange, (ccxt.DDoSProtection, ccxt.RateLimitExceeded))
 
 
 table = Table(f"ccxt {ccxt.__version__} bitmex")

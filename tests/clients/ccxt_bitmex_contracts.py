@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import ccxt
 import ccxt.pro
-from table import Table, check, raises, served
+from table import Table, check, patient, raises, served
 
 MOUNT, KEY = served("/bitmex")
 
@@ -15,7 +15,7 @@ MOUNT, KEY = served("/bitmex")
 def pointed(exchange):
     ws = MOUNT["websocket"] + "/realtime"
     exchange.urls["api"] = {"public": MOUNT["rest"], "private": MOUNT["rest"], "ws": ws}
-    return exchange
+    return patient(exchange, (ccxt.DDoSProtection, ccxt.RateLimitExceeded))
 
 
 def keys(**other):

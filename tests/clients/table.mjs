@@ -15,6 +15,22 @@ export function served(mount) {
     return { mount: found, key: found.keys[0] };
 }
 
+// A ccxt client that waits where the venue's rate limit is reached, and asks again: what was refused did not happen.
+export function patient(exchange, refused) {
+    const ask = exchange.fetch2.bind(exchange);
+    exchange.fetch2 = async (...args) => {
+        for (;;) {
+            try {
+                return await ask(...args);
+            } catch (error) {
+                if (!refused.some((kind) => error instanceof kind)) throw error;
+                await pause(2);
+            }
+        }
+    };
+    return exchange;
+}
+
 export class Table {
     constructor(client) {
         this.client = client;

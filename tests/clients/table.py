@@ -3,6 +3,7 @@
 import asyncio
 import json
 import sys
+import time
 import traceback
 
 
@@ -12,6 +13,28 @@ def served(mount):
         mounts = json.load(file)["mounts"]
     found = next(one for one in mounts if one["mount"] == mount)
     return found, found["keys"][0]
+
+
+def patient(exchange, refused):
+    """A ccxt client that waits where the venue's rate limit is reached, and asks again: what was refused did not happen."""
+    ask = exchange.fetch2
+
+    def wait(*args, **named):
+        while True:
+            try:
+                return ask(*args, **named)
+            except refused:
+                time.sleep(2)
+
+    async def wait_async(*args, **named):
+        while True:
+            try:
+                return await ask(*args, **named)
+            except refused:
+                await asyncio.sleep(2)
+
+    exchange.fetch2 = wait_async if asyncio.iscoroutinefunction(ask) else wait
+    return exchange
 
 
 class Table:
