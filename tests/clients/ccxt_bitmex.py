@@ -43,7 +43,8 @@ def _():
 def _():
     book = ex.fetch_order_book(SYMBOL, 20)
     best["bid"], best["ask"] = book["bids"][0][0], book["asks"][0][0]
-    best["low"] = book["bids"][15][0]
+    # A hundredth lower the market does not come soon.
+    best["low"] = round(best["bid"] * 0.99 * 2) / 2
     check(best["bid"] < best["ask"] and 0 < book["bids"][0][1] < 10_000, book)
 
 
