@@ -520,7 +520,7 @@ fn news_of_contracts_survive_csv_and_tape_at_every_venue() {
             writer.finish().unwrap()
         };
         let files = write(&mut config.market(), "first");
-        assert_eq!(files.len(), 2 * kinds, "{name}: {files:?}");
+        assert_eq!(files.len(), config.instruments.len() * kinds, "{name}: {files:?}");
         let read = |files: &[std::path::PathBuf]| {
             let symbols = Symbols::of_catalogues();
             let opened: Vec<CsvFile> =
