@@ -31,6 +31,12 @@ pub(crate) const fn odd_bytes(digits: u64) -> u64 {
     (((digits & !HIGH) + every(128 - 10)) | digits) & HIGH
 }
 
+/// Flags the first byte that is no digit rightly; those behind it may be flagged too, by a carry.
+#[inline(always)]
+pub(crate) const fn first_odd(digits: u64) -> u64 {
+    (digits.wrapping_add(every(128 - 10)) | digits) & HIGH
+}
+
 /// Flags the first byte below `limit` (at most 128) rightly; those behind it may be flagged too, by a borrow.
 #[inline(always)]
 pub(crate) const fn below(word: u64, limit: u8) -> u64 {

@@ -6,7 +6,7 @@
 
 use super::quoted;
 use crate::market::decimal::parse_units;
-use crate::market::swar::{self, Number, POWERS, ZEROS, eight, odd_bytes};
+use crate::market::swar::{self, Number, POWERS, ZEROS, eight, first_odd};
 use crate::market::{EventLog, MarketEvent, Price, Qty, Side, Timestamp};
 
 /// A place in a frame, moving to its end.
@@ -427,7 +427,7 @@ fn digits(frame: &[u8], from: usize, value: u64) -> Option<(u64, usize)> {
     let (mut value, mut at) = (value, from);
     while let Some(word) = frame.get(at..at + 8).and_then(|bytes| bytes.try_into().ok()) {
         let digits = u64::from_le_bytes(word) ^ ZEROS;
-        let len = odd_bytes(digits).trailing_zeros() / 8;
+        let len = first_odd(digits).trailing_zeros() / 8;
         if len == 0 {
             return Some((value, at));
         }
