@@ -2,7 +2,6 @@
 //!
 //! Where a number ends says where the next begins, and that is what a long row of numbers waits for: so the end is
 //! looked for alone, or guessed where neighbours are as long, and the digits are looked at while the next is read.
-//! Where the point stands is guessed too: the numbers of a row mostly have as many decimals.
 //! Never here: numbers with signs or exponents, or of many digits. `None` means: let the general parser look.
 
 use crate::market::swar::{POWERS, ZEROS, eight, equal, odd_bytes};
@@ -32,84 +31,6 @@ pub(super) fn length(frame: &[u8], at: usize) -> Option<usize> {
 /// The decimal of so many letters that ends before `end`, in units of `scale`.
 #[inline(always)]
 pub(super) fn units(frame: &[u8], end: usize, len: usize, scale: u8) -> Option<i64> {
-    Some(units_and_decimals(frame, end, len, scale)?.0)
-}
-
-/// The same, of one that is likely written with as many decimals as the last, which is mended where it was not.
-#[inline(always)]
-pub(super) fn units_like(
-    frame: &[u8],
-    end: usize,
-    len: usize,
-    scale: u8,
-    decimals: &mut usize,
-) -> Option<i64> {
-    let letters = u128::from_le_bytes(*frame.get(end.checked_sub(2 * WORD)?..)?.first_chunk()?);
-    let (point, own) = (POINTS.get(*decimals)?, LAST.get(len.wrapping_sub(1))?);
-    let digits = (letters ^ point.letters) & own;
-    // As `odd_bytes`; of the point nothing is left over. The sum of no byte reaches the next.
-    if (((digits & !HIGHS) + point.most) | digits) & HIGHS != 0 {
-        return unlike(frame, end, len, scale, decimals);
-    }
-    let squeezed = (digits & point.before) << 8 | digits & !point.before;
-    let value = eight(squeezed as u64) * 100_000_000 + eight((squeezed >> 64) as u64);
-    // Without its point it has none of them.
-    let decimals = if len > *decimals { *decimals } else { 0 };
-    (value as i64).checked_mul(*POWERS.get(usize::from(scale).checked_sub(decimals)?)?)
-}
-
-#[inline(never)]
-fn unlike(frame: &[u8], end: usize, len: usize, scale: u8, decimals: &mut usize) -> Option<i64> {
-    let units;
-    (units, *decimals) = units_and_decimals(frame, end, len, scale)?;
-    Some(units)
-}
-
-/// What sixteen letters are held against that end in a number of so many decimals.
-#[derive(Clone, Copy)]
-struct Point {
-    /// The point and zeros.
-    letters: u128,
-    /// What sets the high bit of a byte that is no digit, or not the point.
-    most: u128,
-    /// The bytes before the point.
-    before: u128,
-}
-
-/// By decimals; without any there is no point.
-const POINTS: [Point; 2 * WORD] = {
-    let zeros = u128::from_le_bytes([b'0'; 2 * WORD]);
-    let most = u128::from_le_bytes([128 - 10; 2 * WORD]);
-    let mut points = [Point { letters: zeros, most, before: 0 }; 2 * WORD];
-    let mut decimals = 1;
-    while decimals < 2 * WORD {
-        let at = 8 * (2 * WORD - 1 - decimals);
-        points[decimals] = Point {
-            letters: zeros ^ ((b'0' ^ b'.') as u128) << at,
-            most: most + (9 << at),
-            before: (1 << at) - 1,
-        };
-        decimals += 1;
-    }
-    points
-};
-
-/// The last letters of sixteen, one and more.
-const LAST: [u128; 2 * WORD - 1] = {
-    let mut last = [0; 2 * WORD - 1];
-    let mut len = 1;
-    while len < 2 * WORD {
-        last[len - 1] = !0 << (8 * (2 * WORD - len));
-        len += 1;
-    }
-    last
-};
-
-const HIGHS: u128 = u128::from_le_bytes([0x80; 2 * WORD]);
-
-/// The units of a decimal, and how many decimals it is written with.
-#[inline(always)]
-fn units_and_decimals(frame: &[u8], end: usize, len: usize, scale: u8) -> Option<(i64, usize)> {
     let (value, decimals, letters) = if len <= WORD {
         let last = Part::read(word(frame, end.checked_sub(WORD)?)?, len)?;
         (last.value, last.decimals, len - last.points)
@@ -118,7 +39,7 @@ fn units_and_decimals(frame: &[u8], end: usize, len: usize, scale: u8) -> Option
     };
     let factor = *POWERS.get(usize::from(scale).checked_sub(decimals)?)?;
     // A point alone is no number.
-    if letters == 0 { None } else { Some(((value as i64).checked_mul(factor)?, decimals)) }
+    if letters == 0 { None } else { (value as i64).checked_mul(factor) }
 }
 
 /// The same of more than eight letters: the value, its decimals, and how many digits there are.
@@ -210,57 +131,8 @@ mod tests {
         assert_eq!((length(b"12", 0), length(b"", 7), units(b"1\"", 1, 1, 0)), (None, None, None));
     }
 
-    /// Reads a number as one of so many decimals.
-    fn read_like(bytes: &[u8], at: usize, scale: u8, decimals: usize) -> Option<(i64, usize, usize)> {
-        let (len, mut decimals) = (length(bytes, at)?, decimals);
-        Some((units_like(bytes, at + len, len, scale, &mut decimals)?, len, decimals))
-    }
-
-    #[test]
-    fn numbers_are_read_whatever_the_last_was_like() {
-        for (text, before, units, after) in [
-            ("9.977", 3, 9_977, 3),
-            ("9.977", 0, 9_977, 3),
-            ("0", 3, 0, 3),
-            ("120", 3, 120_000, 3),
-            ("1200", 3, 1_200_000, 0),
-            ("12.5", 3, 12_500, 1),
-            (".977", 3, 977, 3),
-            ("5.", 3, 5_000, 0),
-            ("00000000000.977", 3, 977, 3),
-            ("123456789012", 0, 123_456_789_012_000, 0),
-            ("12345678.901", 3, 12_345_678_901, 3),
-        ] {
-            let frame = format!("{{\"some prices\":[[\"{text}\",\"0.5\"]]}}      ");
-            let got = read_like(frame.as_bytes(), 18, 3, before);
-            assert_eq!(got, Some((units, text.len(), after)), "{text} like {before}");
-        }
-        for text in ["", ".", "1.2345", "-1", "1e3", "1.2.345", "1234567890123456"] {
-            let frame = format!("{{\"some prices\":[[\"{text}\",\"0.5\"]]}}      ");
-            assert_eq!(read_like(frame.as_bytes(), 18, 3, 3), None, "{text}");
-        }
-    }
-
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(4_000))]
-        #[test]
-        fn a_guess_changes_nothing_but_the_time(
-            text in "[0-9]{0,9}\\.?[0-9]{0,9}|[0-9.eE+\u{e9} -]{0,16}", scale in 0_u8..=18, decimals in 0_usize..=15,
-        ) {
-            let frame = format!("{{\"some prices\":[[\"{text}\",\"0.5\"]]}}      ");
-            let got = read_like(frame.as_bytes(), 18, scale, decimals).map(|(units, len, _)| (units, len));
-            prop_assert_eq!(got, read(&text, scale));
-        }
-
-        #[test]
-        fn any_bytes_are_read_as_without_a_guess(
-            bytes in prop::collection::vec(any::<u8>(), 0..40), at in 0_usize..30, decimals in 0_usize..=15,
-        ) {
-            let plain = length(&bytes, at).and_then(|len| units(&bytes, at + len, len, 9));
-            let like = read_like(&bytes, at, 9, decimals).map(|(units, ..)| units);
-            prop_assert!(like.is_none() || like == plain || at + length(&bytes, at).unwrap_or(0) < 16);
-        }
-
         #[test]
         fn decimals_as_the_general_parser_reads_them(
             text in "[0-9]{0,9}\\.?[0-9]{0,9}|[0-9.eE+\u{e9} -]{0,16}", scale in 0_u8..=18,

@@ -103,22 +103,6 @@ impl<'f> Cursor<'f> {
         Some(units)
     }
 
-    /// The same of one that is likely written as the last was; where `long_alike`, it is likely as long, too.
-    #[inline(always)]
-    pub(crate) fn habitual(&mut self, scale: u8, habit: &mut Habit, long_alike: bool) -> Option<i64> {
-        let from = self.at;
-        if !long_alike || self.frame.get(from + habit.len) != Some(&b'"') {
-            habit.len = quoted::length(self.frame, from).unwrap_or(0);
-        }
-        let end = from + habit.len;
-        let (units, end) = match quoted::units_like(self.frame, end, habit.len, scale, &mut habit.decimals) {
-            Some(units) => (units, end),
-            None => any_number(self.frame, from, scale)?,
-        };
-        self.at = end;
-        Some(units)
-    }
-
     /// The same; the closing quote is passed.
     #[inline(always)]
     pub(crate) fn quoted(&mut self, scale: u8) -> Option<i64> {
@@ -296,13 +280,6 @@ impl<'f> Behind<'f> {
         }
         std::str::from_utf8(text).ok()
     }
-}
-
-/// How the last number of a row was written.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Habit {
-    len: usize,
-    decimals: usize,
 }
 
 /// A decimal as an integer of `scale` decimals, and where it ends (at its closing quote).

@@ -7,7 +7,7 @@
 
 use serde_json::value::RawValue;
 
-use super::sum::{Place, TextBook, Written};
+use super::sum::{Place, TextBook};
 use super::wire::{self, Arg, Book, Envelope, Liquidation, Ticker, Trade, Trade1};
 use super::{rule, scan};
 use crate::market::decimal::parse_units_cut;
@@ -31,21 +31,34 @@ pub(super) struct BitgetProtocol {
 /// The levels of a frame, and where their texts are.
 #[derive(Default)]
 pub(super) struct Texts {
-    /// By side.
-    pub(super) levels: [Vec<Written>; 2],
+    levels: Vec<TextLevel>,
     /// What the places are places of: the frame; of one that is not read in place, its levels in the same spelling.
     text: Vec<u8>,
 }
 
+/// A level and where its text is.
+#[derive(Clone, Copy, Debug)]
+struct TextLevel {
+    side: Side,
+    price: Price,
+    goes: bool,
+    text: Place,
+}
+
 impl Texts {
-    /// How many levels there are of each side.
-    pub(super) fn ends(&self) -> [usize; 2] {
-        self.levels.each_ref().map(Vec::len)
+    pub(super) fn len(&self) -> usize {
+        self.levels.len()
     }
 
     pub(super) fn clear(&mut self) {
-        self.levels.iter_mut().for_each(Vec::clear);
+        self.levels.clear();
         self.text.clear();
+    }
+
+    /// Adds a level of a frame that is read in place.
+    #[inline(always)]
+    pub(super) fn push(&mut self, (side, price): (Side, Price), goes: bool, text: Place) {
+        self.levels.push(TextLevel { side, price, goes, text });
     }
 
     /// Takes over the frame that was read in place.
@@ -54,16 +67,9 @@ impl Texts {
     }
 
     /// Adds a level with its text.
-    fn push_text(
-        &mut self,
-        (side, price): (Side, Price),
-        goes: bool,
-        texts: (&str, &str),
-    ) -> Result<(), String> {
-        let place = Place::write(&mut self.text, texts.0.as_bytes(), texts.1.as_bytes());
-        let place = place.ok_or("is too long to be summed")?;
-        self.levels[side.index()].push((price, (!goes).then_some(place)));
-        Ok(())
+    fn push_text(&mut self, level: (Side, Price), goes: bool, (price, size): (&str, &str)) {
+        let place = Place::write(&mut self.text, price, size);
+        self.push(level, goes, place);
     }
 }
 
@@ -77,15 +83,15 @@ pub(super) struct Books {
     texts: Option<TextBook>,
 }
 
-/// A message of `books`: how it is numbered and summed, and where its texts are among those of the frame, by side.
+/// A message of `books`: how it is numbered and summed, and where its texts end among those of the frame.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Message {
     pub(super) snapshot: bool,
     pub(super) seq: Option<i64>,
     pub(super) pseq: Option<i64>,
     pub(super) checksum: Option<i32>,
-    pub(super) from: [usize; 2],
-    pub(super) to: [usize; 2],
+    pub(super) from: usize,
+    pub(super) to: usize,
     pub(super) depth: Option<u32>,
 }
 
@@ -139,11 +145,12 @@ impl Protocol for BitgetProtocol {
         if book.snapshot {
             texts.clear();
         }
-        let sides = Side::BOTH.map(|side| {
-            let at = side.index();
-            &self.levels.levels[at][book.from[at]..book.to[at]]
-        });
-        texts.apply(&self.levels.text, sides);
+        for TextLevel { side, price, goes, text } in &self.levels.levels[book.from..book.to] {
+            match goes {
+                true => texts.remove(*side, *price),
+                false => texts.set(*side, *price, &self.levels.text, *text),
+            }
+        }
         match book.checksum {
             Some(sum) if sum != texts.checksum() => {
                 slot.own.chain = Chain::Broken;
@@ -226,14 +233,12 @@ impl BitgetProtocol {
     ) -> Result<(), String> {
         let channel = sheet.meet(symbol, rule, book.asks.iter().chain(&book.bids).map(Row::texts))?;
         let checksum = book.checksum.filter(|sum| *sum != 0);
-        let from = self.levels.ends();
+        let from = self.levels.len();
         for (side, name, rows) in [(Side::Sell, "asks", &book.asks), (Side::Buy, "bids", &book.bids)] {
             for (index, row) in rows.iter().enumerate() {
                 let (price, qty) =
                     sheet.level(channel, side, row.texts(), !snapshot, || format!("{name}[{index}]"))?;
-                self.levels
-                    .push_text((side, price), qty.is_zero(), row.texts())
-                    .map_err(|fault| format!("{name}[{index}] {fault}"))?;
+                self.levels.push_text((side, price), qty.is_zero(), row.texts());
             }
         }
         let levels = |text: &str| {
@@ -241,7 +246,7 @@ impl BitgetProtocol {
             levels.ok_or_else(|| format!("maxdepth {text:?} is no number of levels"))
         };
         let depth = book.maxdepth.as_ref().map(|text| levels(&text.0)).transpose()?;
-        let (to, time) = (self.levels.ends(), millis(sheet, book.ts.as_ref())?);
+        let (to, time) = (self.levels.len(), millis(sheet, book.ts.as_ref())?);
         let Book { seq, pseq, .. } = *book;
         sheet.close(channel, time, What::Book(Message { snapshot, seq, pseq, checksum, from, to, depth }));
         Ok(())

@@ -47,16 +47,19 @@ impl Encoder for BitgetEncoder {
         if snapshot {
             book.texts.clear();
         }
-        let mut levels = Vec::with_capacity(group.events.len());
-        let (mut text, mut written) = (Vec::new(), [Vec::new(), Vec::new()]);
+        let (mut levels, mut text) = (Vec::with_capacity(group.events.len()), Vec::new());
         for event in group.events {
             let MarketEvent::Level { price, qty, .. } = *event else { continue };
             let Some((side, price_text, size)) = wire::level_texts(instrument, event) else { continue };
-            let place = Place::write(&mut text, price_text.as_bytes(), size.as_bytes());
-            written[side.index()].push((price, place.filter(|_| !qty.is_zero())));
+            if qty.is_zero() {
+                book.texts.remove(side, price);
+            } else {
+                text.clear();
+                let place = Place::write(&mut text, &price_text, &size);
+                book.texts.set(side, price, &text, place);
+            }
             levels.push((side, price_text, size));
         }
-        book.texts.apply(&text, written.each_ref().map(Vec::as_slice));
         let before = if snapshot { 0 } else { book.seq + i64::from(distrust) };
         book.seq += if distrust { 2 } else { 1 };
         // A sum of 0 stands for none.

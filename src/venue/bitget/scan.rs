@@ -3,11 +3,11 @@
 use smol_str::SmolStr;
 
 use super::decode::{BitgetSheet, Message, Texts};
-use super::sum::{BETWEEN, Place, Written};
+use super::sum::{BETWEEN, Place};
 use super::wire::{MIX, SPOT};
 use crate::market::{EventLog, Price, Side, Timestamp};
 use crate::venue::reading::{Element, What};
-use crate::venue::scan::{Cursor, Habit, ScannedPrint, push_level, push_reversed};
+use crate::venue::scan::{Cursor, ScannedPrint, push_level, push_reversed};
 use crate::venue::text::time_of;
 
 /// The markets, each up to its quote, and what its symbols are marked with here.
@@ -73,9 +73,9 @@ fn book(
     let scales = sheet.slot(channel).scales;
     let scales = (scales.price, scales.qty);
     cursor.literal("{\"asks\":[")?;
-    rows(cursor, (Side::Sell, snapshot), scales, &mut levels.levels[Side::Sell.index()], out)?;
+    rows(cursor, (Side::Sell, snapshot), scales, levels, out)?;
     cursor.literal(",\"bids\":[")?;
-    rows(cursor, (Side::Buy, snapshot), scales, &mut levels.levels[Side::Buy.index()], out)?;
+    rows(cursor, (Side::Buy, snapshot), scales, levels, out)?;
     let checksum = if cursor.take(",\"checksum\":") {
         let negative = cursor.take("-");
         // A negative zero is no integer.
@@ -92,7 +92,7 @@ fn book(
     tail(cursor)?;
     levels.keep(cursor.frame);
     let checksum = checksum.filter(|sum| *sum != 0);
-    let message = Message { snapshot, seq, pseq, checksum, from: [0; 2], to: levels.ends(), depth: None };
+    let message = Message { snapshot, seq, pseq, checksum, from: 0, to: levels.len(), depth: None };
     Some(Element { channel, time, what: What::Book(message) })
 }
 
@@ -102,26 +102,26 @@ fn rows(
     cursor: &mut Cursor<'_>,
     (side, snapshot): (Side, bool),
     scales: (u8, u8),
-    written: &mut Vec<Written>,
+    levels: &mut Texts,
     out: &mut EventLog,
 ) -> Option<()> {
     if cursor.take("]") {
         return Some(());
     }
-    // Prices of one side are mostly of one length; both have as many decimals throughout.
-    let (mut prices, mut sizes) = (Habit::default(), Habit::default());
+    // Prices of one side are mostly of one length.
+    let mut guess = 0;
     loop {
         cursor.literal("[\"")?;
         let at = cursor.at;
-        let price = cursor.habitual(scales.0, &mut prices, true)?;
+        let price = cursor.decimal_like(scales.0, &mut guess)?;
         let price_len = cursor.at - at;
         cursor.literal(BETWEEN)?;
         let from = cursor.at;
-        let qty = cursor.habitual(scales.1, &mut sizes, false)?;
-        let place = Place::new(at, price_len, cursor.at - from)?;
+        let qty = cursor.decimal(scales.1)?;
+        let place = Place::new(at, price_len, cursor.at - from);
         cursor.literal("\"]")?;
         push_level(side, price, qty, snapshot, out)?;
-        written.push((Price::from_units(price), (qty != 0).then_some(place)));
+        levels.push((side, Price::from_units(price)), qty == 0, place);
         match cursor.byte()? {
             b',' => {}
             b']' => return Some(()),

@@ -1,174 +1,234 @@
 //! The book as its texts, and its checksum.
 //!
 //! The exchange sums the best 25 levels a side as it wrote them, trailing zeros included, so numbers do not do.
-//! The frames themselves are kept, one after the other, and each level knows where in them its text stands: so a level
-//! costs one look-up. What is not spoken of any more is left out now and then.
 
-use std::num::NonZeroI64;
+use rustc_hash::FxHashMap;
 
 use crate::market::{Ladder, Price, Side};
 
 /// Levels a side that are summed.
 const SUMMED: usize = 25;
+/// Letters of a level that are held in place.
+const INLINE: usize = 31;
+
+/// A level as the exchange wrote it, `price:size:`; nothing of one that is too long to be held here.
+#[derive(Clone, Copy, Debug)]
+struct LevelText {
+    /// What stands behind the text is of no meaning.
+    bytes: [u8; INLINE],
+    len: u8,
+}
+
 /// Letters that are copied at once.
 const PIECE: usize = 16;
 /// What stands between the price and the size of a level in a frame.
 pub(super) const BETWEEN: &str = "\",\"";
-/// Bytes of texts that are kept before they are looked through for the first time.
-const ROOM: usize = 64 << 10;
 
-/// Where in a text a level is written, `37000.1","1.250`, and how long its numbers are: one word, to be a ladder's value.
+/// Where in a text a level is written, `37000.1","1.250`, and how long its numbers are.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Place(NonZeroI64);
-
-/// A level of a message: its price and where it is written, if it does not go.
-pub(super) type Written = (Price, Option<Place>);
+pub(super) struct Place {
+    at: u32,
+    price: u32,
+    size: u32,
+}
 
 impl Place {
-    /// Where the price begins, and the lengths of both; nothing of numbers of 64 KiB or behind 1 GiB.
+    /// Where the price begins, and the lengths of both. In a text of more than 4 GiB it is another place of the text.
     #[inline(always)]
-    pub(super) fn new(at: usize, price: usize, size: usize) -> Option<Self> {
-        let fits = price | size <= 0xffff && at < 1 << 30;
-        NonZeroI64::new((at << 32 | price << 16 | size) as i64).filter(|_| fits).map(Self)
+    pub(super) fn new(at: usize, price: usize, size: usize) -> Self {
+        Self { at: at as u32, price: price as u32, size: size as u32 }
     }
 
     /// Writes a level to the end of a text.
-    pub(super) fn write(text: &mut Vec<u8>, price: &[u8], size: &[u8]) -> Option<Self> {
-        let at = text.len();
-        [price, BETWEEN.as_bytes(), size].iter().for_each(|piece| text.extend_from_slice(piece));
-        Self::new(at, price.len(), size.len())
+    pub(super) fn write(text: &mut Vec<u8>, price: &str, size: &str) -> Self {
+        let place = Self::new(text.len(), price.len(), size.len());
+        [price, BETWEEN, size].iter().for_each(|piece| text.extend_from_slice(piece.as_bytes()));
+        place
     }
 
-    /// The same place where so much stands before the text.
+    /// Where the price begins, how long it is, where the size begins, how long it is.
     #[inline(always)]
-    fn behind(self, before: usize) -> i64 {
-        self.0.get().wrapping_add((before << 32) as i64)
+    fn parts(self) -> [usize; 4] {
+        let (at, price) = (self.at as usize, self.price as usize);
+        [at, price, at + price + BETWEEN.len(), self.size as usize]
+    }
+
+    /// The texts of the price and of the size.
+    fn texts(self, text: &[u8]) -> [&[u8]; 2] {
+        let [at, price, size_at, size] = self.parts();
+        [&text[at..at + price], &text[size_at..size_at + size]]
+    }
+
+    /// Whether the text is too long to be held beside others.
+    fn is_long(self) -> bool {
+        let [_, price, _, size] = self.parts();
+        price + size + 2 > INLINE
     }
 }
 
-/// Where the price begins, how long it is, where the size begins, how long it is; of a ladder's value.
-#[inline(always)]
-fn parts(place: i64) -> [usize; 4] {
-    let (at, price, size) = ((place >> 32) as usize, place as usize >> 16 & 0xffff, place as usize & 0xffff);
-    [at, price, at + price + BETWEEN.len(), size]
-}
+impl LevelText {
+    const EMPTY: Self = Self { bytes: [0; INLINE], len: 0 };
 
-/// The texts of the price and of the size.
-fn texts(text: &[u8], place: i64) -> [&[u8]; 2] {
-    let [at, price, size_at, size] = parts(place);
-    [(at, price), (size_at, size)].map(|(at, len)| text.get(at..at + len).unwrap_or_default())
+    /// Takes over a text. It is written where it stays: to write it elsewhere and to copy it then costs twice.
+    #[inline(always)]
+    fn write(&mut self, text: &[u8], place: Place) {
+        let piece = |from: usize| text.get(from..from + PIECE).and_then(<[u8]>::first_chunk::<PIECE>);
+        let [at, price, size_at, size] = place.parts();
+        let (true, Some(first), Some(second)) =
+            (price < PIECE - 1 && size < PIECE, piece(at), piece(size_at))
+        else {
+            return self.write_odd(text, place);
+        };
+        self.bytes[..PIECE].copy_from_slice(first);
+        self.bytes[price] = b':';
+        self.bytes[price + 1..price + 1 + PIECE].copy_from_slice(second);
+        self.bytes[price + 1 + size] = b':';
+        self.len = (price + size + 2) as u8;
+    }
+
+    /// The same of a long text, and of one at the end of all.
+    #[cold]
+    fn write_odd(&mut self, text: &[u8], place: Place) {
+        *self = Self::EMPTY;
+        for piece in place.texts(text).into_iter().filter(|_| !place.is_long()) {
+            let (from, end) = (usize::from(self.len), usize::from(self.len) + piece.len());
+            self.bytes[from..end].copy_from_slice(piece);
+            self.bytes[end] = b':';
+            self.len = (end + 1) as u8;
+        }
+    }
 }
 
 /// A book of texts.
 #[derive(Clone, Debug)]
 pub(super) struct TextBook {
-    /// Where each level is written.
-    sides: [Ladder; 2],
-    /// What was said, and more: frames.
-    text: Vec<u8>,
-    /// Its room when it is written anew.
-    spare: Vec<u8>,
-    /// From so many bytes on the texts are looked through.
-    limit: usize,
+    sides: [TextSide; 2],
+    /// The texts that are too long to be held in their places.
+    long: FxHashMap<(usize, Price), Vec<u8>>,
+}
+
+/// One side. Prices move when levels come and go; texts stay where they are.
+#[derive(Clone, Debug)]
+struct TextSide {
+    /// The place of each level's text.
+    levels: Ladder,
+    /// The first is of no level, and empty: as no level has that place, it stands for those that are not there.
+    texts: Vec<LevelText>,
+    /// The places that are free.
+    free: Vec<i64>,
+}
+
+impl TextSide {
+    fn new(side: Side, tick: Price) -> Self {
+        Self { levels: Ladder::new(side, tick), texts: vec![LevelText::EMPTY], free: Vec::new() }
+    }
+
+    fn clear(&mut self) {
+        self.levels.clear();
+        self.texts.truncate(1);
+        self.free.clear();
+    }
+
+    #[inline]
+    fn set(&mut self, price: Price, text: &[u8], place: Place) {
+        if self.free.is_empty() {
+            self.free.push(self.texts.len() as i64);
+            self.texts.push(LevelText::EMPTY);
+        }
+        let Some(free) = self.free.last_mut() else { return };
+        let before = self.levels.set(price, *free);
+        self.texts[*free as usize].write(text, place);
+        if before == 0 {
+            self.free.pop();
+        } else {
+            *free = before;
+        }
+    }
+
+    #[inline]
+    fn remove(&mut self, price: Price) {
+        let before = self.levels.set(price, 0);
+        if before != 0 {
+            self.free.push(before);
+        }
+    }
+
+    /// The places of the best levels' texts, best first.
+    #[inline]
+    fn best(&self) -> [u32; SUMMED] {
+        let mut best = [0; SUMMED];
+        let mut free = best.iter_mut();
+        self.levels.visit(SUMMED, |_, place| {
+            if let Some(free) = free.next() {
+                *free = place as u32;
+            }
+        });
+        best
+    }
 }
 
 impl TextBook {
     /// An empty book of an instrument with this tick.
     pub(super) fn new(tick: Price) -> Self {
-        let room = || Vec::with_capacity(2 * ROOM);
-        let sides = Side::BOTH.map(|side| Ladder::new(side, tick));
-        Self { sides, text: room(), spare: room(), limit: ROOM }
+        Self { sides: Side::BOTH.map(|side| TextSide::new(side, tick)), long: FxHashMap::default() }
     }
 
     pub(super) fn clear(&mut self) {
-        self.sides.iter_mut().for_each(Ladder::clear);
-        self.text.clear();
+        self.sides.iter_mut().for_each(TextSide::clear);
+        self.long.clear();
     }
 
-    /// Sets levels, by side, to what is written of them at places of a text.
-    pub(super) fn apply(&mut self, text: &[u8], sides: [&[Written]; 2]) {
-        if self.text.len() > self.limit {
-            self.tidy();
-        }
-        let before = self.text.len();
-        self.text.extend_from_slice(text);
-        for (side, levels) in self.sides.iter_mut().zip(sides) {
-            for (price, place) in levels {
-                side.set(*price, place.map_or(0, |place| place.behind(before)));
-            }
-        }
-    }
-
-    /// Leaves out all texts that are no level's any more.
-    #[cold]
-    fn tidy(&mut self) {
-        self.spare.clear();
-        for side in &mut self.sides {
-            let mut next = side.best();
-            while let Some((price, place)) = next {
-                let [price_text, size] = texts(&self.text, place);
-                let place = Place::write(&mut self.spare, price_text, size);
-                side.set(price, place.map_or(0, |place| place.behind(0)));
-                next = side.after(price);
-            }
-        }
-        std::mem::swap(&mut self.text, &mut self.spare);
-        self.limit = ROOM.max(2 * self.text.len());
-    }
-
-    /// The places of the best levels of a side, best first; 0 where there are fewer.
+    /// Sets a level to what is written at a place of a text.
     #[inline]
-    fn best(&self, side: Side) -> [i64; SUMMED] {
-        let mut best = [0; SUMMED];
-        let mut free = best.iter_mut();
-        self.sides[side.index()].visit(SUMMED, |_, place| {
-            if let Some(free) = free.next() {
-                *free = place;
-            }
-        });
-        best
+    pub(super) fn set(&mut self, side: Side, price: Price, text: &[u8], place: Place) {
+        self.sides[side.index()].set(price, text, place);
+        if !self.long.is_empty() {
+            self.long.remove(&(side.index(), price));
+        }
+        if place.is_long() {
+            let text = place.texts(text).into_iter().flat_map(|piece| [piece, b":"]).flatten();
+            self.long.insert((side.index(), price), text.copied().collect());
+        }
+    }
+
+    /// Takes a level away.
+    #[inline]
+    pub(super) fn remove(&mut self, side: Side, price: Price) {
+        self.sides[side.index()].remove(price);
+        if !self.long.is_empty() {
+            self.long.remove(&(side.index(), price));
+        }
     }
 
     /// CRC-32 (IEEE 802.3) over `bid:size:ask:size:…` of the best 25 levels, as a signed number. Where a side has
     /// fewer, the other goes on alone.
     pub(super) fn checksum(&self) -> i32 {
-        let mut text = [0; 2 * SUMMED * 2 * PIECE];
+        if !self.long.is_empty() {
+            return self.long_checksum();
+        }
+        let mut text = [0; 2 * SUMMED * INLINE];
         let mut end = 0;
-        let best = self.best(Side::Buy).into_iter().zip(self.best(Side::Sell));
-        for place in best.flat_map(|(bid, ask)| [bid, ask]).filter(|place| *place != 0) {
-            let Some(next) = self.write(place, &mut text, end) else { return self.long_checksum() };
-            end = next;
+        let [bids, asks] = &self.sides;
+        for (bid, ask) in bids.best().into_iter().zip(asks.best()) {
+            for level in [&bids.texts[bid as usize], &asks.texts[ask as usize]] {
+                // All of its room at once: what is behind the text is written over by what follows.
+                text[end..end + INLINE].copy_from_slice(&level.bytes);
+                end += usize::from(level.len);
+            }
         }
         crc32fast::hash(&text[..end.saturating_sub(1)]).cast_signed()
     }
 
-    /// Writes `price:size:` and says where it ends. Nothing of a long level, and of one at the end of all texts.
-    #[inline(always)]
-    fn write(&self, place: i64, out: &mut [u8], at: usize) -> Option<usize> {
-        let piece = |from: usize| self.text.get(from..)?.first_chunk::<PIECE>();
-        let [price_at, price, size_at, size] = parts(place);
-        if price >= PIECE || size >= PIECE {
-            return None;
-        }
-        // All of a piece at once: what is behind its number is written over by what follows.
-        let out = out.get_mut(at..at + 2 * PIECE)?;
-        out[..PIECE].copy_from_slice(piece(price_at)?);
-        out[price] = b':';
-        out[price + 1..][..PIECE].copy_from_slice(piece(size_at)?);
-        out[price + 1 + size] = b':';
-        Some(at + price + size + 2)
-    }
-
-    /// The same letter by letter, for whatever length.
+    /// The same where some of the texts are long.
     #[cold]
     fn long_checksum(&self) -> i32 {
         let mut text = Vec::new();
-        let best = self.best(Side::Buy).into_iter().zip(self.best(Side::Sell));
-        for place in best.flat_map(|(bid, ask)| [bid, ask]).filter(|place| *place != 0) {
-            for piece in texts(&self.text, place) {
-                text.extend_from_slice(piece);
-                text.push(b':');
-            }
+        let mut sides = [0, 1].map(|side| self.sides[side].levels.iter().take(SUMMED));
+        for at in 0..2 * SUMMED {
+            let Some((price, place)) = sides[at % 2].next() else { continue };
+            let level = &self.sides[at % 2].texts[place as usize];
+            let short = &level.bytes[..usize::from(level.len)];
+            text.extend_from_slice(self.long.get(&(at % 2, price)).map_or(short, Vec::as_slice));
         }
         text.pop();
         crc32fast::hash(&text).cast_signed()
@@ -188,10 +248,10 @@ mod tests {
     /// Sets a level as a frame has it, at its end where `room` is 0; a size of nothing takes it away.
     fn put(book: &mut TextBook, side: Side, price: Price, (text, size): (&str, &str), room: usize) {
         let frame = format!("[[\"{text}{BETWEEN}{size}{}", "\"]],".repeat(room));
-        let place = Place::new(3, text.len(), size.len()).filter(|_| !size.is_empty());
-        let (level, none) = ([(price, place)], []);
-        let sides = Side::BOTH.map(|each| if each == side { &level[..] } else { &none[..] });
-        book.apply(frame.as_bytes(), sides);
+        match size {
+            "" => book.remove(side, price),
+            _ => book.set(side, price, frame.as_bytes(), Place::new(3, text.len(), size.len())),
+        }
     }
 
     /// What is summed, from sorted maps.
@@ -208,38 +268,21 @@ mod tests {
         #[test]
         fn a_book_of_texts_is_a_sorted_map(
             changes in prop::collection::vec(
-                (any::<bool>(), 0_i64..60, "[0-9]{1,5}(\\.[0-9]{1,18})?|[0-9]{1,20}|[0-9]{30}|", 0_usize..9, 0_u8..20), 1..300,
+                (any::<bool>(), 0_i64..60, "[0-9]{1,5}(\\.[0-9]{1,18})?|[0-9]{1,20}|[0-9]{30}|", 0_usize..9), 1..300,
             ),
         ) {
             let mut book = book();
             let mut maps = [const { std::collections::BTreeMap::new() }; 2];
-            for (buy, price, size, room, tidy) in &changes {
+            for (buy, price, size, room) in &changes {
                 let side = if *buy { Side::Buy } else { Side::Sell };
                 put(&mut book, side, Price::from_units(*price), (&price.to_string(), size), *room);
                 match size.as_str() {
                     "" => drop(maps[side.index()].remove(price)),
                     _ => drop(maps[side.index()].insert(*price, format!("{price}:{size}"))),
                 }
-                if *tidy == 0 {
-                    book.tidy();
-                }
                 prop_assert_eq!(book.checksum(), crc32fast::hash(summed(&maps).as_bytes()).cast_signed());
             }
         }
-    }
-
-    #[test]
-    fn what_is_spoken_of_no_more_is_left_out() {
-        let mut book = book();
-        let said = 20_000_i64;
-        for number in 0..said {
-            let (price, size) = (1 + number % 40, number.to_string());
-            put(&mut book, Side::Buy, Price::from_units(price), (&price.to_string(), &size), 8);
-        }
-        assert!(book.text.len() < 2 * ROOM, "{}", book.text.len());
-        let best: Vec<String> =
-            (16..=40).rev().map(|price| format!("{price}:{}", said - 40 + price - 1)).collect();
-        assert_eq!(book.checksum(), crc32fast::hash(best.join(":").as_bytes()).cast_signed());
     }
 
     /// A book of prices of one decimal.
